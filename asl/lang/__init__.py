@@ -1,0 +1,1 @@
+"""What is written: tokens, words and the lexicon that joins them. Imports ``common`` alone, and no torch."""
