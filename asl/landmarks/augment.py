@@ -1,0 +1,152 @@
+"""Random changes that leave a sign the same sign, on whole batches at once.
+
+Every draw comes from one generator given by the caller, so a batch's augmentation is a function of its seed.
+All work on picture coordinates ``x`` ``(batch, frames, points, dims)``, 0 where ``known`` ``(batch, frames,
+points)`` is False; the first dims are x, y, z.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class AugmentConfig:
+    """How much of what. A probability or a strength of 0 switches a change off.
+
+    Attributes:
+        crop: each end of the clip is cut by up to this share of its length.
+        warp: largest bend of time, in (0, 1).
+        speed: playing speed is drawn log-uniformly from [1/speed, speed] (only where frames are not fixed).
+        mirror: probability of the left/right swap.
+        affine: probability of an affine change of the picture plane.
+        rotate: largest rotation in the picture plane, degrees.
+        turn: largest rotation about the vertical axis, degrees (needs z).
+        scale: sizes are multiplied by up to 1 ± scale, x and y apart.
+        shear: largest shear.
+        noise: standard deviation of point jitter, as a share of the picture.
+        wobble: standard deviation of a slow drift of each part, as a share of the picture.
+        drop_hand: probability that one hand vanishes for a stretch of the clip.
+        drop_finger: probability that one finger of each hand is lost for the whole clip.
+        time_mask: probability that a stretch of frames vanishes.
+        mask_share: longest stretch that vanishes, as a share of the clip.
+    """
+
+    crop: float = 0.1
+    warp: float = 0.3
+    speed: float = 1.25
+    mirror: float = 0.5
+    affine: float = 0.75
+    rotate: float = 15.0
+    turn: float = 20.0
+    scale: float = 0.2
+    shear: float = 0.1
+    noise: float = 0.002
+    wobble: float = 0.0
+    drop_hand: float = 0.1
+    drop_finger: float = 0.1
+    time_mask: float = 0.5
+    mask_share: float = 0.25
+
+
+class Draw:
+    """Uniform and normal numbers of given shapes from one generator, on one device."""
+
+    def __init__(self, generator: Optional[torch.Generator], device: torch.device):
+        self.generator, self.device = generator, device
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        u = torch.rand(shape, generator=self.generator)  # drawn on the CPU: the same numbers on every device
+        return (low + (high - low) * u).to(self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator).to(self.device)
+
+    def chance(self, p: float, *shape: int) -> Tensor:
+        return self.uniform(*shape) < p
+
+
+def mirror(x: Tensor, known: Tensor, permutation: Tensor, chosen: Tensor) -> Tuple[Tensor, Tensor]:
+    """Swap left and right in the ``chosen`` ``(batch,)`` clips: x becomes 1 - x, points change places.
+
+    Args:
+        permutation: ``(points,)`` the point that stands at each place after the swap.
+    """
+    flipped = x[:, :, permutation].clone()
+    flipped_known = known[:, :, permutation]
+    flipped[..., 0] = torch.where(flipped_known, 1 - flipped[..., 0], flipped[..., 0])
+    pick = chosen[:, None, None]
+    return torch.where(pick[..., None], flipped, x), torch.where(pick, flipped_known, known)
+
+
+def affine(x: Tensor, known: Tensor, config: AugmentConfig, draw: Draw) -> Tensor:
+    """Rotate (in the plane and about the vertical axis), scale and shear about the picture's middle."""
+    batch = x.shape[0]
+    on = draw.chance(config.affine, batch).to(x.dtype)
+    angle = on * draw.uniform(batch, low=-1, high=1) * math.radians(config.rotate)
+    turn = on * draw.uniform(batch, low=-1, high=1) * math.radians(config.turn)
+    size = 1 + on * draw.uniform(batch, low=-1, high=1) * config.scale
+    ratio = 1 + on * draw.uniform(batch, low=-1, high=1) * config.scale / 2
+    shear = on * draw.uniform(batch, low=-1, high=1) * config.shear
+    cos, sin, one, zero = angle.cos(), angle.sin(), torch.ones_like(on), torch.zeros_like(on)
+    plane = torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], -1).view(batch, 3, 3)
+    about_y = torch.stack([turn.cos(), zero, turn.sin(), zero, one, zero, -turn.sin(), zero, turn.cos()], -1)
+    stretch = torch.stack([size * ratio, shear, zero, zero, size / ratio, zero, zero, zero, size], -1)
+    matrix = plane @ stretch.view(batch, 3, 3) @ about_y.view(batch, 3, 3)
+
+    space = min(3, x.shape[-1])
+    centre = x.new_tensor([0.5, 0.5, 0.0])[:space]
+    moved = torch.einsum("bij,btpj->btpi", matrix[:, :space, :space], x[..., :space] - centre) + centre
+    y = torch.cat([moved, x[..., space:]], dim=-1)
+    return torch.where(known[..., None], y, x)
+
+
+def jitter(x: Tensor, known: Tensor, parts: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw) -> Tensor:
+    """Add noise to every point, and a slow drift (a half wave over the clip) to each part."""
+    batch, frames, points, _ = x.shape
+    space = min(3, x.shape[-1])
+    delta = torch.zeros_like(x)
+    if config.noise > 0:
+        delta[..., :space] += config.noise * draw.normal(batch, frames, points, space)
+    if config.wobble > 0:
+        phase = draw.uniform(batch, 1, len(parts), 1, high=2 * math.pi)
+        wave = torch.sin(torch.linspace(0, math.pi, frames, device=x.device)[None, :, None, None] + phase)
+        drift = config.wobble * wave * draw.normal(batch, 1, len(parts), space)
+        for i, part in enumerate(parts):
+            delta[:, :, list(part), :space] += drift[:, :, i : i + 1]
+    return torch.where(known[..., None], x + delta, x)
+
+
+def stretch_of(batch: int, frames: int, share: float, on: Tensor, draw: Draw) -> Tensor:
+    """``(batch, frames)`` True in one random stretch of up to ``share`` of the frames where ``on`` is True."""
+    length = draw.uniform(batch) * share * frames
+    start = draw.uniform(batch) * (frames - length)
+    time = torch.arange(frames, device=on.device)[None, :]
+    return (time >= start[:, None]) & (time < (start + length)[:, None]) & on[:, None]
+
+
+def drop(known: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw) -> Tensor:
+    """Lose one hand for a stretch, one finger of a hand, and all points for a stretch; return what is left known.
+
+    Args:
+        hands: point indices of each hand (21 points: wrist, then thumb to little finger, four joints each).
+    """
+    batch, frames, points = known.shape
+    known = known.clone()
+    if config.time_mask > 0:
+        known &= ~stretch_of(batch, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)[..., None]
+    if hands and config.drop_hand > 0:
+        which = (draw.uniform(batch) * len(hands)).long()
+        lost = stretch_of(batch, frames, 2 * config.mask_share, draw.chance(config.drop_hand, batch), draw)
+        for i, hand in enumerate(hands):
+            known[:, :, list(hand)] &= ~(lost & (which == i)[:, None])[..., None]
+    if hands and config.drop_finger > 0:
+        for hand in hands:
+            on, finger = draw.chance(config.drop_finger, batch), (draw.uniform(batch) * 5).long()
+            joint = torch.arange(21, device=known.device)[None, :]
+            lost = on[:, None] & (joint > 0) & (torch.div(joint - 1, 4, rounding_mode="floor") == finger[:, None])
+            known[:, :, list(hand)] &= ~lost[:, None, :]
+    return known

@@ -1,0 +1,44 @@
+"""Frames in which a point was not found: filled where a neighbour in time is near, and always remembered.
+
+Most gaps in MediaPipe's output are short (about three quarters are at most three frames long), so a straight
+line over a short gap is close to the truth; over a long gap it would be an invention, and the point stays lost.
+"""
+
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+
+def fill_gaps(landmarks: Tensor, lengths: Tensor, max_gap: int = 3) -> Tuple[Tensor, Tensor, Tensor]:
+    """Interpolate gaps of at most ``max_gap`` frames linearly, point by point.
+
+    Args:
+        landmarks: ``(batch, frames, points, dims)``, NaN where a point was not found and in padding.
+        lengths: ``(batch,)`` frames of each clip.
+        max_gap: longest run of lost frames that is filled; 0 fills none. Runs at the start or the end of a
+            clip have no second neighbour and are never filled.
+
+    Returns:
+        The coordinates ``(batch, frames, points, dims)`` with 0 where there is still nothing, ``known``
+        ``(batch, frames, points)``: found or filled, and ``found`` ``(batch, frames, points)``: measured.
+    """
+    batch, frames, _, _ = landmarks.shape
+    time = torch.arange(frames, device=landmarks.device)
+    inside = time[None, :] < lengths[:, None]
+    found = torch.isfinite(landmarks).all(dim=-1) & inside[:, :, None]
+    x = torch.where(found[..., None], landmarks, torch.zeros((), dtype=landmarks.dtype, device=landmarks.device))
+    if max_gap == 0:
+        return x, found, found
+
+    # index of the last found frame at or before each frame, and of the first one at or after it
+    index = time[None, :, None].expand_as(found)
+    before = torch.where(found, index, torch.full_like(index, -1)).cummax(dim=1).values
+    after = torch.where(found, index, torch.full_like(index, frames)).flip(1).cummin(dim=1).values.flip(1)
+    fill = ~found & (before >= 0) & (after < frames) & (after - before - 1 <= max_gap)
+
+    lo, hi = before.clamp(min=0), after.clamp(max=frames - 1)
+    weight = ((index - lo).to(x.dtype) / (hi - lo).clamp(min=1).to(x.dtype))[..., None]
+    ends = [i[..., None].expand_as(x) for i in (lo, hi)]
+    line = x.gather(1, ends[0]) * (1 - weight) + x.gather(1, ends[1]) * weight
+    return torch.where(fill[..., None], line, x), found | fill, found

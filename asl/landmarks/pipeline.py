@@ -1,0 +1,134 @@
+"""From stored landmarks to what a network is given: gaps, time, augmentation, normalisation, features.
+
+The one place where these steps are put in order. A pipeline is plain configuration (it stands in a run's
+config.yaml), works on whole batches, and draws only from the generator that it is given.
+"""
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from asl.common.errors import AslError
+from asl.landmarks import augment as aug
+from asl.landmarks.features import HANDS, part_features, part_widths
+from asl.landmarks.gaps import fill_gaps
+from asl.landmarks.layouts import get_layout
+from asl.landmarks.resample import positions, read_at, span_of_known
+
+
+class LandmarkPipeline:
+    """Landmarks of a batch of clips -> features.
+
+    Args:
+        layout: name of the landmark layout that is expected (see ``asl.landmarks.layouts``).
+        frames: every clip is read at this many frames (isolated signs); None keeps its own rate (sentences).
+        trim: leave out what comes before the first and after the last frame in which a hand was found.
+        max_gap: gaps of at most so many frames are filled with a straight line.
+        space: 2 uses x and y, 3 also MediaPipe's z.
+        lags: differences over so many frames are given beside the coordinates.
+        place: give the hands' places beside their shapes.
+        per_frame_size: scale a hand by its size in each frame; False: by its mean size over the clip.
+        augment: random changes in training; None for none.
+
+    Example:
+        >>> pipeline = LandmarkPipeline("hands42", frames=48)
+        >>> features, lengths = pipeline(torch.rand(2, 60, 42, 3), torch.tensor([60, 50]))
+        >>> features.shape[:2], lengths.tolist()
+        (torch.Size([2, 48]), [48, 48])
+    """
+
+    def __init__(
+        self,
+        layout: str = "hands42",
+        frames: Optional[int] = 48,
+        trim: bool = True,
+        max_gap: int = 3,
+        space: int = 3,
+        lags: Sequence[int] = (1,),
+        place: bool = True,
+        per_frame_size: bool = True,
+        augment: Optional[aug.AugmentConfig] = None,
+    ) -> None:
+        self.layout = get_layout(layout)
+        if space not in (2, 3) or space > self.layout.num_dims:
+            raise AslError(f"pipeline: space={space}, but layout {layout} has dims {self.layout.dims}; give 2 or 3")
+        if frames is not None and frames < 2:
+            raise AslError(f"pipeline: frames={frames}; give 2 or more, or null to keep a clip's own rate")
+        self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
+        self.lags, self.place, self.per_frame_size = list(lags), place, per_frame_size
+        self.augment = augment
+        self._hands: List[List[int]] = [list(self.layout.parts[h]) for h in HANDS if h in self.layout.parts]
+        self._mirror = torch.tensor(self.layout.mirror)
+
+    @property
+    def feature_parts(self) -> Dict[str, int]:
+        """Width of each part of the feature vector, in order; a network's front-end is built from it."""
+        return part_widths(self.layout, self.space, self.lags, self.place)
+
+    @property
+    def num_features(self) -> int:
+        return sum(self.feature_parts.values())
+
+    def __call__(
+        self,
+        landmarks: Tensor,
+        lengths: Tensor,
+        training: bool = False,
+        generator: Optional[torch.Generator] = None,
+    ) -> Tuple[Tensor, Tensor]:
+        """Turn ``(batch, frames, points, dims)`` float32 landmarks (NaN: not found, or padding) into features.
+
+        Args:
+            lengths: ``(batch,)`` int64 frames of each clip.
+            training: whether to augment.
+            generator: where the augmentation draws from.
+
+        Returns:
+            Features ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found, and the
+            output lengths ``(batch,)``.
+        """
+        x, known, found = fill_gaps(landmarks, lengths, self.max_gap)
+        config = self.augment if training else None
+        draw = aug.Draw(generator, x.device)
+        x, known, found, out_lengths = self._read(x, known, found, lengths, config, draw)
+        if config is not None:
+            x, known, found = self._change(x, known, found, config, draw)
+        features = part_features(
+            x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size
+        )
+        inside = torch.arange(features.shape[1], device=x.device)[None, :] < out_lengths[:, None]
+        return features * inside[..., None].to(features.dtype), out_lengths
+
+    def _read(self, x, known, found, lengths, config, draw):
+        """Choose the span of each clip and read it at the output frames."""
+        if self.trim:
+            first, last = span_of_known(known, lengths)
+        else:
+            first, last = torch.zeros_like(lengths).float(), (lengths - 1).float()
+        if config is None and self.frames is None and not self.trim:
+            return x, known, found, lengths
+        batch, speed, warp = x.shape[0], None, None
+        if config is not None:
+            span = last - first
+            cut = draw.uniform(batch, 2, high=config.crop) * span[:, None]
+            first, last = first + cut[:, 0], last - cut[:, 1]
+            warp = draw.uniform(batch, low=-config.warp, high=config.warp)
+            if self.frames is None and config.speed > 1:
+                speed = config.speed ** draw.uniform(batch, low=-1, high=1)
+        position, out_lengths = positions(first, last, self.frames, speed, warp)
+        x, out_known = read_at(x, known, position)
+        rows = torch.arange(batch, device=x.device)[:, None]
+        nearest = position.round().long().clamp(0, found.shape[1] - 1)
+        return x, out_known, found[rows, nearest] & out_known, out_lengths
+
+    def _change(self, x, known, found, config, draw):
+        """Augment in the picture plane; what is dropped is neither known nor found any more."""
+        chosen = draw.chance(config.mirror, x.shape[0])
+        permutation = self._mirror.to(x.device)
+        found = torch.where(chosen[:, None, None], found[:, :, permutation], found)
+        x, known = aug.mirror(x, known, permutation, chosen)
+        x = aug.affine(x, known, config, draw)
+        x = aug.jitter(x, known, [list(p) for p in self.layout.parts.values()], config, draw)
+        known = aug.drop(known, self._hands, config, draw)
+        return x * known[..., None].to(x.dtype), known, found & known

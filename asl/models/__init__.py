@@ -1,0 +1,12 @@
+"""Networks: plain ``nn.Module``s, tensors in, tensors out.
+
+Everything works on ``(batch, frames, channels)`` with ``(batch,)`` lengths; padding never changes what is
+computed for the frames inside (a test holds this for every encoder).
+"""
+
+from asl.models.bilstm import BiLstm
+from asl.models.conv_transformer import ConvTransformer
+from asl.models.encoder import Encoder
+from asl.models.heads import CtcHead, SignClassifier
+
+__all__ = ["BiLstm", "ConvTransformer", "CtcHead", "Encoder", "SignClassifier"]

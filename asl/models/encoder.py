@@ -1,0 +1,37 @@
+"""What every encoder promises."""
+
+from typing import Dict, Tuple
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Features of a clip -> one hidden vector a frame (or a few frames).
+
+    Subclasses take ``feature_parts`` (ordered widths of the feature vector's parts, from
+    ``LandmarkPipeline.feature_parts``) as their first argument and set ``output_dim`` and ``subsampling``.
+
+    Attributes:
+        output_dim: channels of the output.
+        subsampling: input frames for one output frame.
+    """
+
+    output_dim: int
+    subsampling: int = 1
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+        """``(batch, frames, features)``, ``(batch,)`` -> ``(batch, frames', output_dim)``, ``(batch,)``.
+
+        ``frames' = ceil(frames / subsampling)``; outputs beyond a sequence's length are 0.
+        """
+        raise TypeError(f"{type(self).__name__} must define forward()")
+
+
+def output_lengths(lengths: Tensor, subsampling: int) -> Tensor:
+    """Lengths after subsampling: ``ceil(lengths / subsampling)``."""
+    return (lengths + subsampling - 1) // subsampling
+
+
+def total_width(feature_parts: Dict[str, int]) -> int:
+    """Width of the whole feature vector."""
+    return sum(feature_parts.values())
