@@ -1,0 +1,98 @@
+"""``asl COMMAND``: the one table of commands. Each is a typed function of a room, imported when it is chosen.
+
+A function's parameters are its options: annotations are their types, the docstring is the help text.
+Positional-only parameters (before a ``/``) are given as plain words: ``asl score compare A B``.
+"""
+
+import importlib
+import os
+import sys
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from asl.common.errors import AslError, did_you_mean
+
+
+class Command(NamedTuple):
+    """Where a command's function is (``module:function``) and one line on what it does."""
+
+    target: str
+    help: str
+    raw: bool = False  # True: the function is given the words as they are and parses them itself
+
+
+COMMANDS: Dict[str, Command] = {
+    "doctor": Command("asl.common.doctor:doctor", "what is installed, what works, what mends the rest"),
+    "synthesize": Command("asl.corpora.synthetic:synthesize", "a small synthetic corpus in an owner's own format"),
+    "check wlasl": Command("asl.corpora.wlasl:check", "what is there and what is missing of WLASL"),
+    "check csv": Command("asl.corpora.csv:check", "the same for a corpus described by one CSV"),
+    "prepare wlasl": Command("asl.corpora.wlasl:prepare", "WLASL -> manifests and data/lang"),
+    "prepare csv": Command("asl.corpora.csv:prepare", "a CSV (id,path,split,text,signer) -> the same"),
+    "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
+    "landmarks draw": Command("asl.data.drawing:draw_cut", "one clip as a strip of frames in a PNG"),
+    "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
+    "graph compile": Command("asl.graph.compile:compile_graph", "lexicon and grammar -> a decoding graph"),
+    "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
+    "score": Command("asl.scoring.score:score", "hypotheses -> numbers with intervals"),
+    "score compare": Command("asl.scoring.compare:compare", "is one decode folder better than another?"),
+    "results": Command("asl.scoring.results:results", "result.json files -> one table"),
+    "baseline svm": Command("asl.tasks.baseline:svm", "a linear SVM on resampled landmarks: how hard is it?"),
+}
+
+
+def usage() -> str:
+    """The table of commands as text."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
+    return f"usage: asl COMMAND [OPTIONS]\n\n{rows}\n\nasl COMMAND --help says what its options are.\n"
+
+
+def choose(argv: List[str]) -> Tuple[str, List[str]]:
+    """Split ``argv`` into a command's name (two words where both are a name) and the words that are left.
+
+    Raises:
+        AslError: no such command; names the nearest one, or those that start with the first word.
+    """
+    if len(argv) > 1 and " ".join(argv[:2]) in COMMANDS:
+        return " ".join(argv[:2]), argv[2:]
+    if argv[0] in COMMANDS:
+        return argv[0], argv[1:]
+    group = [name.split()[1] for name in COMMANDS if name.startswith(argv[0] + " ")]
+    if group:
+        given = f"'{argv[1]}' is none of them" if len(argv) > 1 and argv[1] not in ("-h", "--help") else "say which"
+        raise AslError(f"asl {argv[0]} is {' or '.join(group)}: {given}; for example asl {argv[0]} {group[0]} --help")
+    hint = did_you_mean(" ".join(argv[:2]), COMMANDS) or did_you_mean(argv[0], COMMANDS)
+    raise AslError(f"no command '{argv[0]}'{hint}; asl --help lists them all")
+
+
+def load(name: str) -> Callable:
+    """Import the function of the command ``name``."""
+    module, _, function = COMMANDS[name].target.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one command; return the exit status (1 where an ``AslError`` was raised, printed as one line)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0
+    try:
+        name, words = choose(argv)
+        function = load(name)
+        if COMMANDS[name].raw:
+            result = function(words)
+        else:
+            from asl.common.arguments import call  # jsonargparse takes half a second to import
+
+            result = call(function, words, prog=f"asl {name}")
+        return result if isinstance(result, int) and not isinstance(result, bool) else 0
+    except AslError as e:
+        print(f"asl: error: {e}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # asl ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
