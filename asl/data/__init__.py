@@ -1,0 +1,1 @@
+"""Manifests and landmarks -> batches: archives, stage 2, samplers, collation, the LightningDataModule."""

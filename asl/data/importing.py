@@ -1,0 +1,204 @@
+"""Stage 2: landmark files that exist already -> ``data/landmarks`` and ``data/<split>/cuts.jsonl.gz``."""
+
+import concurrent.futures
+import contextlib
+import itertools
+import math
+import os
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional
+
+from asl.common.errors import AslError
+from asl.common.files import write_json
+from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archives, read_index, read_index_cuts
+from asl.data.storage import write_cuts
+
+_ORDER = ("train", "val", "test")
+_ARCHIVE = re.compile(r"(.+-\d{5})\.h5")
+_LEFTOVER = re.compile(r"\.tmp(\d+)\..*")
+_KINDS = ("missing", "changed", "unusable")
+
+
+def import_landmarks(
+    data: str = "data",
+    nj: int = 1,
+    layout: Optional[str] = None,
+    max_failures: float = 0.0,
+    force: bool = False,
+) -> Dict[str, Any]:
+    """Import landmark files into archives and write the cuts (stage 2).
+
+    Reads ``<data>/<split>/{recordings,supervisions}.jsonl.gz`` of every split; a recording's source is its
+    landmark file (.npy, .npz, .pose). Hands in the order of detection are tracked into a left and a right one, and hands
+    left over from the clip before are masked. Writes ``<data>/landmarks/<split>-00000.h5`` ...,
+    ``<data>/<split>/cuts.jsonl.gz`` and ``<data>/landmarks/report.json``.
+
+    May be killed at any moment and started again: archives that are done and whose inputs have not changed
+    are kept, and the end is the same.
+
+    Args:
+        data: the recipe's data folder.
+        nj: processes that read clips.
+        layout: landmark layout to cut out of every clip, such as hands42; by default all that the files hold.
+        max_failures: share of a split's clips (0 to 1) that may be unusable and are then left out: the file
+            is missing, changed since stage 1, cut short, of the wrong shape, or nothing was found in it. With
+            more than that no cuts are written. All are listed in report.json either way.
+        force: make all archives again.
+
+    Returns:
+        What report.json holds.
+
+    Raises:
+        AslError: a manifest is missing or damaged, too many clips failed, clips of different layouts, or a
+            file cannot be written.
+    """
+    if nj < 1:
+        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    if not 0 <= max_failures <= 1:
+        raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
+    if layout is not None:
+        from asl.landmarks.layouts import get_layout
+
+        get_layout(layout)
+    root = Path(data)
+    plan = {split: plan_archives(root, split, layout) for split in _splits(root)}
+    _remove_leftovers(root / "landmarks", plan)
+    todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
+    # Archives change under the cuts that point into them: until they are whole there are no cuts.
+    for split in {job.split for job in todo}:
+        (root / split / "cuts.jsonl.gz").unlink(missing_ok=True)
+    _run(todo, nj)
+
+    report = _report(plan)
+    write_json(root / "landmarks" / "report.json", report)
+    _print(report, len(todo))
+    try:
+        _check(report, max_failures, root)
+    except AslError:
+        for split in plan:
+            (root / split / "cuts.jsonl.gz").unlink(missing_ok=True)
+        raise
+    for split, jobs in plan.items():
+        write_cuts(root / split / "cuts.jsonl.gz", itertools.chain.from_iterable(map(read_index_cuts, jobs)))
+    return report
+
+
+def _splits(root: Path) -> List[str]:
+    """The splits that have manifests, train, val and test first."""
+    found = {p.parent.name for p in root.glob("*/recordings.jsonl.gz")}
+    if not found:
+        raise AslError(f"{root} has no <split>/recordings.jsonl.gz; run stage 1 (asl prepare) first")
+    return sorted(found, key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s))
+
+
+def _remove_leftovers(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
+    """Remove archives of clips that are no longer listed and temporary files of processes that are gone."""
+    wanted = {job.path.stem for jobs in plan.values() for job in jobs}
+    for path in [*out.glob("*.h5"), *out.glob(".index/*.jsonl.gz"), *out.rglob(".tmp*")]:
+        archive = _ARCHIVE.fullmatch(path.name.replace(".jsonl.gz", ".h5"))
+        leftover = _LEFTOVER.fullmatch(path.name)
+        if (archive and archive[1] not in wanted) or (leftover and not _alive(int(leftover[1]))):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # its number was used before: this process has not begun to write
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _run(jobs: List[ArchiveJob], nj: int) -> None:
+    """Make the archives, with ``nj`` processes; the first error stops all."""
+    from tqdm import tqdm
+
+    # disable=None: a bar only on a terminal
+    with tqdm(total=sum(len(job.rows) for job in jobs), unit="clip", desc="landmarks", disable=None) as bar:
+        for job, _ in _made(jobs, min(nj, len(jobs))):
+            bar.update(len(job.rows))
+
+
+def _made(jobs: List[ArchiveJob], nj: int) -> Iterator[Any]:
+    if nj <= 1:
+        yield from ((job, make_archive(job)) for job in jobs)
+        return
+    with concurrent.futures.ProcessPoolExecutor(nj, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+        futures = {pool.submit(make_archive, job): job for job in jobs}
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise AslError(
+                "a process that reads landmarks was killed (is memory short?); what it finished is kept: "
+                "run the stage again, with a smaller --nj"
+            ) from None
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent is gone: one that was killed cannot tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _report(plan: Dict[str, List[ArchiveJob]]) -> Dict[str, Any]:
+    report: Dict[str, Any] = {"layouts": {}, "splits": {}, "failed": []}
+    for split, jobs in plan.items():
+        row: Dict[str, Any] = {"listed": sum(len(job.rows) for job in jobs), "clips": 0, "frames": 0}
+        row.update({kind: 0 for kind in _KINDS})
+        for job in jobs:
+            head = read_index(job)
+            if head is None:
+                raise AslError(f"{job.path} was changed while it was being imported; run the stage again")
+            add_counts(row, head["stats"])
+            add_counts(row, {kind: sum(f["kind"] == kind for f in head["failed"]) for kind in _KINDS})
+            report["failed"] += head["failed"]
+            for layout, clip_id in head["layouts"].items():
+                report["layouts"].setdefault(layout, clip_id)
+        report["splits"][split] = row
+    return report
+
+
+def _print(report: Dict[str, Any], made: int) -> None:
+    names = list(dict.fromkeys(itertools.chain.from_iterable(report["splits"].values())))
+    print(f"landmarks: {', '.join(report['layouts']) or 'none'}; {made} archives made, the rest kept")
+    print("".ljust(24) + "".join(f"{split:>12}" for split in report["splits"]))
+    for name in names:
+        values = [row.get(name, 0) for row in report["splits"].values()]
+        if any(values):
+            print(f"{name.replace('_', ' '):<24}" + "".join(f"{v:>12,}" for v in values))
+    for clip in report["failed"][:10]:
+        print(f"{clip['kind']}: {clip['id']} ({clip['split']}): {clip['reason']}")
+    if len(report["failed"]) > 10:
+        print(f"... and {len(report['failed']) - 10} more")
+
+
+def _check(report: Dict[str, Any], max_failures: float, root: Path) -> None:
+    """Raise where the clips cannot be used together, or too many cannot be used at all."""
+    if len(report["layouts"]) > 1:
+        examples = ", ".join(f"{layout} (clip {clip_id})" for layout, clip_id in report["layouts"].items())
+        raise AslError(f"the clips have different layouts: {examples}; give the one to cut out by --layout")
+    for split, row in report["splits"].items():
+        failed = row["listed"] - row["clips"]
+        if failed > math.floor(max_failures * row["listed"]) or row["clips"] == 0:
+            first = next(f for f in report["failed"] if f["split"] == split)
+            raise AslError(
+                f"{split}: {failed} of {row['listed']} clips cannot be used (first: {first['id']}: {first['reason']}); "
+                f"all are listed in {root / 'landmarks' / 'report.json'}: mend them, or allow a share of them by "
+                "--max-failures 0.01 (they are then left out, and count as wrong in scoring)"
+            )
