@@ -1,7 +1,6 @@
 """``asl COMMAND``: the one table of commands. Each is a typed function of a room, imported when it is chosen.
 
 A function's parameters are its options: annotations are their types, the docstring is the help text.
-Positional-only parameters (before a ``/``) are given as plain words: ``asl score compare A B``.
 """
 
 import importlib
@@ -17,6 +16,7 @@ class Command(NamedTuple):
 
     target: str
     help: str
+    positional: Tuple[str, ...] = ()  # parameters given as plain words, not as options
     raw: bool = False  # True: the function is given the words as they are and parses them itself
 
 
@@ -84,7 +84,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         else:
             from asl.common.arguments import call  # jsonargparse takes half a second to import
 
-            result = call(function, words, prog=f"asl {name}")
+            result = call(function, words, prog=f"asl {name}", positional=COMMANDS[name].positional)
         return result if isinstance(result, int) and not isinstance(result, bool) else 0
     except AslError as e:
         print(f"asl: error: {e}", file=sys.stderr)
