@@ -35,12 +35,12 @@ from asl.corpora.manifests import (
 )  # fmt: skip
 from asl.corpora.rates import ASSUMED_RATE, parse_rate
 from asl.corpora.synthetic import is_synthetic
+from asl.landmarks.reading import SUFFIXES
 from asl.lang.prepare import gloss_word, write_lang
 
 NAME = "corpus.csv"
 COLUMNS = ("id", "path", "split", "text", "signer")
 OPTIONAL = ("gloss", "fps")
-LANDMARKS = (".npy", ".npz", ".pose")
 _SHOWN = 30  # problems told one by one
 
 
@@ -227,8 +227,8 @@ def _path_problems(path: str, folder: Path) -> List[str]:
         return ["the path is empty"]
     if not (folder / path).is_file():
         return [f"path {folder / path} is not there"]
-    if Path(path).suffix.lower() not in LANDMARKS:
-        return [f"path {folder / path} is not a landmark file ({', '.join(LANDMARKS)})"]
+    if Path(path).suffix not in SUFFIXES:
+        return [f"path {folder / path} is not a landmark file ({', '.join(SUFFIXES)})"]
     return []
 
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 from asl.common.errors import AslError
 from asl.common.files import PathLike, write_json
 from asl.common.jsonl import write_jsonl
+from asl.landmarks.reading import probe
 
 SPLITS = ("train", "val", "test")
 FOUND, MISSING, VIDEO_ONLY, BAD, LEFT_OUT = "found", "missing", "video_only", "bad", "left_out"
@@ -64,8 +65,6 @@ def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
     ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``table``, or what
     ``rate_of`` calls it) and ``fps_estimated``, which is false for those two.
     """
-    from asl.landmarks.reading import probe
-
     for clip in clips:
         if clip.status != FOUND:
             continue
@@ -74,9 +73,6 @@ def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
             clip.num_frames, file_rate = probe(clip.path)
         except AslError as e:
             clip.status, clip.reason = BAD, str(e)
-            continue
-        if clip.num_frames == 0:
-            clip.status, clip.reason = BAD, f"{clip.path} has zero frames"
             continue
         clip.fps, source = rate_of(clip, file_rate)
         clip.custom.update(fps_from=source, fps_estimated=source not in ("file", "table"))
@@ -131,26 +127,30 @@ def write_manifests(clips: Sequence[Clip], out: PathLike, language: Optional[str
 
 
 def _recording(clip: Clip, folder: Path) -> Any:
-    from lhotse import AudioSource, Recording
+    from lhotse import AudioSource, Recording, validate
 
     assert clip.fps is not None and clip.path is not None
     num_samples = clip.num_frames * clip.fps.denominator
-    return Recording(
+    recording = Recording(
         id=clip.id,
         sources=[AudioSource(type="file", channels=[0], source=source_path(clip.path, folder))],
         sampling_rate=clip.fps.numerator,
         num_samples=num_samples,
         duration=num_samples / clip.fps.numerator,
     )
+    validate(recording)
+    return recording
 
 
 def _supervision(clip: Clip, duration: float, language: Optional[str]) -> Any:
-    from lhotse import SupervisionSegment
+    from lhotse import SupervisionSegment, validate
 
-    return SupervisionSegment(
+    supervision = SupervisionSegment(
         id=clip.id, recording_id=clip.id, start=0.0, duration=duration, channel=0, text=clip.text,
         language=language, speaker=clip.speaker, custom=clip.custom,
     )  # fmt: skip
+    validate(supervision)
+    return supervision
 
 
 def make_report(corpus: str, clips: Sequence[Clip], facts: Mapping[str, Any]) -> Dict[str, Any]:

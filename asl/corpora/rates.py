@@ -4,15 +4,9 @@ from fractions import Fraction
 from typing import Optional, Tuple, Union
 
 from asl.common.errors import AslError
+from asl.landmarks.reading import snap_fps
 
 ASSUMED_RATE = Fraction(25)
-
-# Rates that cameras and files have. NTSC rates are exact fractions, written 23.976, 29.97 and 59.94.
-STANDARD_RATES = tuple(
-    Fraction(*r)
-    for r in ((12, 1), (15, 1), (24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1),
-              (60000, 1001), (60, 1), (100, 1), (120, 1))  # fmt: skip
-)
 
 # What an estimate can tell apart. A span is a rounded number of frames: over 200 frames 24 and 23.976 differ
 # by a fifth of a frame. Of each such pair the commoner one is taken (the error is one in a thousand).
@@ -25,8 +19,7 @@ _EXPLAINED = 3.0
 def parse_rate(value: Union[str, float, Fraction]) -> Fraction:
     """Return ``value`` (``25``, ``29.97``, ``30000/1001``) as a fraction, snapped to a standard rate.
 
-    A value within 0.02 % of a standard rate (``29.97``, ``23.98``) is that rate; any other is kept, with a
-    denominator of at most 1001.
+    Near a whole number or 1000/1001 of one (``29.97``, ``23.98``) it is that; see ``snap_fps``.
 
     Raises:
         AslError: not a number, or not above 0 and at most 1000.
@@ -37,10 +30,9 @@ def parse_rate(value: Union[str, float, Fraction]) -> Fraction:
         raise AslError(f"fps {value!r} is not a number; write 25, 29.97 or 30000/1001") from None
     if not 0 < exact <= 1000:
         raise AslError(f"fps {value!r} is not between 0 and 1000; write 25, 29.97 or 30000/1001")
-    nearest = min(STANDARD_RATES, key=lambda rate: abs(rate - exact))
-    if abs(nearest - exact) <= nearest * Fraction(2, 10_000):
-        return nearest
-    return exact.limit_denominator(1001)
+    rate = snap_fps(float(exact))
+    assert rate is not None
+    return rate
 
 
 def estimate_rate(num_frames: int, span: int) -> Tuple[Optional[Fraction], float]:
@@ -53,7 +45,7 @@ def estimate_rate(num_frames: int, span: int) -> Tuple[Optional[Fraction], float
     and 54). So the rate is not the standard one nearest to ``25 * num_frames / span``, which would take
     short 29.97-fps clips for 25, but the one that leaves the smallest misfit in frames after 1.83 is taken
     off above 25 fps. That explains 6,281 of the 6,291 clips to within 1.0 frame, 6,286 to within
-    ``_EXPLAINED`` = 3.0 (4,359 as 29.97, 1,373 as 24, 524 as 25, 29 as 50, 1 as 59.94 fps). In the others
+    ``_EXPLAINED`` = 3.0 (4,356 as 29.97, 1,372 as 24, 526 as 25, 31 as 50, 1 as 59.94 fps). In the others
     the array and the span are not of the same cut of the video, and no rate can be read off.
 
     Args:
