@@ -18,6 +18,7 @@ CORE = [
     "protobuf<5",
     "matplotlib",
     "scipy",
+    "scikit-learn",
     "kaldialign>=0.12",
     "kaldifst>=1.8.3",
     "kaldi-decoder>=0.3.2",
