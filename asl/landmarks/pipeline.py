@@ -120,7 +120,9 @@ class LandmarkPipeline:
         x, out_known = read_at(x, known, position)
         rows = torch.arange(batch, device=x.device)[:, None]
         nearest = position.round().long().clamp(0, found.shape[1] - 1)
-        return x, out_known, found[rows, nearest] & out_known, out_lengths
+        inside = torch.arange(position.shape[1], device=x.device)[None, :] < out_lengths[:, None]
+        out_known &= inside[..., None]  # beyond its end a clip is read at its last frame: not a measurement
+        return x * out_known[..., None].to(x.dtype), out_known, found[rows, nearest] & out_known, out_lengths
 
     def _change(self, x, known, found, config, draw):
         """Augment in the picture plane; what is dropped is neither known nor found any more."""
