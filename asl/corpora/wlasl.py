@@ -72,7 +72,8 @@ def check(corpus_dir: str, subset: int = 100) -> Dict[str, Any]:
     https://dxli94.github.io/WLASL/.
 
     Args:
-        corpus_dir: the folder with the owner's JSON files and the landmarks; see the module's text.
+        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (and 300, 1000, 2000 for more signs) and the
+            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
 
     Returns:
@@ -96,7 +97,8 @@ def prepare(
     A split without a single usable clip is reported and gets no files.
 
     Args:
-        corpus_dir: the folder with the owner's JSON files and the landmarks; see the module's text.
+        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (and 300, 1000, 2000 for more signs) and the
+            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
         out: the recipe's data folder.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
         signer_independent: divide train, val and test anew by signer, in about the owner's proportions.
@@ -134,6 +136,8 @@ def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
     if facts.get("fps_unexplained"):
         n = len(facts["fps_unexplained"])
         facts["notes"].append(f"{n} clips fit their span at no rate: 25 fps assumed (fps_unexplained)")
+    if any(c.status in (MISSING, VIDEO_ONLY) for c in clips) and not facts["synthetic"]:
+        facts["notes"].append(f"the owner gives videos that are gone from the web on request: {HOME}")
     report = make_report("wlasl", clips, facts)
     name = "Synthetic corpus in WLASL's format" if facts["synthetic"] else "WLASL"
     print(f"{name}, the first {subset} signs ({facts['list']}), landmarks: {facts['landmarks'] or 'none'}")
