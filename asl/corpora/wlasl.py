@@ -72,7 +72,7 @@ def check(corpus_dir: str, subset: int = 100) -> Dict[str, Any]:
     https://dxli94.github.io/WLASL/.
 
     Args:
-        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (and 300, 1000, 2000 for more signs) and the
+        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (300, 1000, 2000 for more signs) and the
             landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
 
@@ -97,7 +97,7 @@ def prepare(
     A split without a single usable clip is reported and gets no files.
 
     Args:
-        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (and 300, 1000, 2000 for more signs) and the
+        corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (300, 1000, 2000 for more signs) and the
             landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
         out: the recipe's data folder.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
