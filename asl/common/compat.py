@@ -1,0 +1,54 @@
+"""What differs between torch 1.13 and 2.x, in one place. torch is imported inside: ``common`` stays light."""
+
+from typing import Any, Dict, List
+
+from asl.common.errors import AslError
+from asl.common.files import PathLike
+
+
+def torch_load(path: PathLike) -> Dict[str, Any]:
+    """Load a checkpoint of ours onto the CPU; from torch 2 on tensors and plain values only.
+
+    torch 1.13 has ``weights_only`` as well, but its reader knows no floats.
+
+    Raises:
+        AslError: the file is absent, cut short, or holds more than tensors and plain values.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        safe = int(torch.__version__.split(".")[0]) >= 2
+        value = torch.load(path, map_location="cpu", weights_only=safe)
+    except FileNotFoundError:
+        raise AslError(f"{path} does not exist; train first, or check the path") from None
+    except IsADirectoryError:
+        raise AslError(f"{path} is a folder, not a checkpoint; give the .ckpt file") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise AslError(
+            f"{path} is not a whole checkpoint ({reason}); it is cut short or damaged: remove it and train again"
+        ) from e
+    if not isinstance(value, dict):
+        raise AslError(f"{path} holds a {type(value).__name__}, not a checkpoint")
+    return value
+
+
+def adamw(groups: List[Dict[str, Any]], lr: float, betas: Any) -> Any:
+    """AdamW with the fastest loop over the parameters that this torch has on every device.
+
+    One fused or multi-tensor step; torch 1.13's default, one Python round a parameter, costs several
+    milliseconds a step with a few hundred parameters.
+    """
+    import torch
+
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, foreach=True)
+
+
+def cpu_where_mps_cannot(tensor: Any) -> Any:
+    """Return ``tensor`` on the CPU if it lies on Apple's MPS, else unchanged.
+
+    For operators without an MPS kernel, the CTC loss first of all; gradients flow back through the copy.
+    """
+    return tensor.cpu() if tensor.device.type == "mps" else tensor

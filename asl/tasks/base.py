@@ -1,0 +1,181 @@
+"""What every task shares: the optimiser and its schedule, exact averages over validation, a check of the input."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from asl.common.compat import adamw
+from asl.common.errors import AslError
+
+Batch = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW (Loshchilov and Hutter 2019), warm-up by steps, then a cosine to 0 over all optimiser steps.
+
+    Args:
+        lr: highest learning rate, reached at the end of the warm-up.
+        weight_decay: decoupled decay of matrices and kernels; norms and biases have none.
+        warmup_steps: optimiser steps over which the learning rate rises from 0; at most half of all steps.
+        beta1: decay of the running mean of the gradient.
+        beta2: decay of the running mean of its square.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    beta1: float = 0.9
+    beta2: float = 0.98
+
+
+class SignTask(L.LightningModule):
+    """A network and its loss. Subclasses define what is learnt; ``asl.tasks.train`` does the rest.
+
+    A subclass takes ``feature_parts`` and ``vocab_size`` (filled in by ``asl train`` from the pipeline and
+    from ``data/lang/tokens.txt``) and an ``OptimizerConfig``, and hands all three on. A network inside it is
+    asked for as ``encoder: Callable[[Dict[str, int]], Encoder]`` and made by ``encoder(feature_parts)``: a
+    config file then names its class and the arguments after the first. It defines ``training_loss``,
+    ``validation_metrics`` and ``log_probs``, and sets ``monitor`` and ``monitor_mode``.
+
+    Args:
+        feature_parts: ordered widths of the parts of the feature vector; their sum is checked on every batch.
+        vocab_size: entries of the token table, blank included.
+        optimizer: learning rate and its schedule.
+
+    Attributes:
+        monitor: the validation metric by which the best checkpoint is chosen.
+        monitor_mode: ``"max"`` or ``"min"``.
+        train_losses: the parts of the last training batch's loss, detached.
+        val_metrics: averages of the last validation.
+        grad_norm: norm of the last gradient before clipping, None before the first step.
+    """
+
+    monitor: str = "loss"
+    monitor_mode: str = "min"
+
+    def __init__(
+        self,
+        feature_parts: Optional[Dict[str, int]] = None,
+        vocab_size: int = 0,
+        optimizer: OptimizerConfig = OptimizerConfig(),
+    ) -> None:
+        super().__init__()
+        if not feature_parts or vocab_size < 2:
+            raise AslError(
+                f"{type(self).__name__}: feature_parts={feature_parts} and vocab_size={vocab_size} are filled in "
+                "by 'asl train'; to build a task by hand give both"
+            )
+        self.feature_parts, self.vocab_size = dict(feature_parts), vocab_size
+        self.optimizer_config = optimizer
+        self.train_losses: Dict[str, Tensor] = {}
+        self.val_metrics: Dict[str, float] = {}
+        self.grad_norm: Optional[Tensor] = None
+        self._sums: Dict[str, List[float]] = {}
+
+    def training_loss(self, batch: Batch) -> Dict[str, Tensor]:
+        """Return the parts of the loss (scalars); ``"loss"`` is what is minimised, a mean over the batch."""
+        raise TypeError(f"{type(self).__name__} must define training_loss()")
+
+    def validation_metrics(self, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
+        """Return ``name -> (sum, count)`` over the batch, so that averages over ragged batches are exact."""
+        raise TypeError(f"{type(self).__name__} must define validation_metrics()")
+
+    def log_probs(self, batch: Batch) -> Tuple[Tensor, Tensor]:
+        """Return log-probabilities ``(batch, frames, vocab)`` or ``(batch, classes)``, and lengths ``(batch,)``."""
+        raise TypeError(f"{type(self).__name__} must define log_probs()")
+
+    def check_features(self, features: Tensor) -> None:
+        """Raise AslError unless ``features`` ``(batch, frames, channels)`` are as wide as the network's input."""
+        expected = sum(self.feature_parts.values())
+        if features.dim() != 3 or features.shape[-1] != expected:
+            raise AslError(
+                f"this {type(self).__name__} takes {expected} features a frame, the data have "
+                f"{features.shape[-1]} (shape {tuple(features.shape)}); use the pipeline it was trained with"
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.check_features(batch["features"])
+        losses = self.training_loss(batch)
+        self.train_losses = {name: value.detach() for name, value in losses.items()}
+        return losses["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums = {}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.check_features(batch["features"])
+        for name, (total, count) in self.validation_metrics(batch).items():
+            sums = self._sums.setdefault(name, [0.0, 0.0])
+            sums[0] += float(total)
+            sums[1] += float(count)
+
+    def on_validation_epoch_end(self) -> None:
+        names = sorted(self._sums)
+        sums = torch.tensor([self._sums[n] for n in names], dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            # float32: MPS has no float64, and sums of a validation split are small
+            sums = self.trainer.strategy.reduce(sums.float().to(self.device), reduce_op="sum").cpu()
+        self.val_metrics = {n: total / count if count else math.nan for n, (total, count) in zip(names, sums.tolist())}
+
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+        """Clip by the norm over all gradients (no limit: measure only) and keep the norm for the log."""
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        self.grad_norm = clip_gradients(gradients, gradient_clip_val or None)
+
+    def configure_optimizers(self) -> Dict[str, Any]:
+        config = self.optimizer_config
+        total = self.trainer.estimated_stepping_batches
+        if not math.isfinite(total):
+            raise AslError("the data module does not say how many batches an epoch has; the schedule needs it")
+        optimizer = adamw(parameter_groups(self, config.weight_decay), config.lr, (config.beta1, config.beta2))
+        factor = WarmupCosine(config.warmup_steps, int(total))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor.__call__)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class WarmupCosine:
+    """Learning-rate factor of an optimiser step: linear warm-up from 0, then a cosine to 0.
+
+    Args:
+        warmup_steps: steps of the warm-up; at most half of ``total_steps`` are used.
+        total_steps: optimiser steps of the whole training.
+    """
+
+    def __init__(self, warmup_steps: int, total_steps: int) -> None:
+        self.total = max(total_steps, 1)
+        self.warmup = min(warmup_steps, self.total // 2)
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup:
+            return (step + 1) / (self.warmup + 1)
+        done = (step - self.warmup) / max(self.total - self.warmup, 1)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> List[Dict[str, Any]]:
+    """Two groups: matrices and kernels with ``weight_decay``, vectors and scalars (norms, biases) without."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+@torch.no_grad()
+def clip_gradients(gradients: List[Tensor], max_norm: Optional[float]) -> Optional[Tensor]:
+    """Scale ``gradients`` in place so that their joint 2-norm is at most ``max_norm``; return the norm before.
+
+    As ``torch.nn.utils.clip_grad_norm_``, in multi-tensor calls (three times as fast on torch 1.13). The norm
+    stays on its device: nothing waits for it.
+    """
+    if not gradients:
+        return None
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    if max_norm is not None:
+        torch._foreach_mul_(gradients, [(max_norm / (norm + 1e-6)).clamp(max=1.0)] * len(gradients))
+    return norm

@@ -1,0 +1,209 @@
+"""The configuration of a training run: yaml files, dotted overrides, and errors that name the nearest key.
+
+    seed: 1
+    task:
+      class_path: IsolatedTask          # a subclass of SignTask: its name, or module.Name for one's own
+      init_args:
+        encoder: {class_path: ConvTransformer, init_args: {dim: 192}}
+        optimizer: {lr: 1e-3}
+    data:                               # arguments of LandmarkDataModule
+      pipeline: {layout: hands42}
+      batch_size: 32
+    trainer: {max_epochs: 120}          # TrainerConfig
+
+jsonargparse types and checks everything; abbreviations are off.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Literal, Optional, Type
+
+from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
+
+from asl.common.errors import AslError, did_you_mean
+from asl.common.files import PathLike
+from asl.tasks.config_errors import check_yaml, explain
+
+
+@dataclass
+class TrainerConfig:
+    """How training is run.
+
+    Args:
+        max_epochs: epochs; the learning rate reaches 0 at their end.
+        accelerator: where to run.
+        devices: processes (one a GPU, or on a CPU).
+        precision: 32, or 16 or bf16 for automatic mixed precision.
+        gradient_clip_val: largest norm of the gradient; 0: no limit.
+        accumulate_grad_batches: batches for one optimiser step.
+        patience: epochs without a better validation after which training stops; 0: never.
+        ema_decay: decay of the averaged weights, for example 0.999; 0: none are kept.
+        checkpoint: which weights a run is judged and decoded by, fixed before it starts: last, best on
+            validation, or ema (averaged, after the last epoch). Validation measures the averaged weights
+            under ema, else the network.
+        log_every_n_steps: optimiser steps between two points in TensorBoard.
+        threads: CPU threads for torch; null: torch's own choice.
+    """
+
+    max_epochs: int = 100
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: int = 1
+    precision: Literal["32", "16", "bf16"] = "32"
+    gradient_clip_val: float = 1.0
+    accumulate_grad_batches: int = 1
+    patience: int = 0
+    ema_decay: float = 0.0
+    checkpoint: Literal["last", "best", "ema"] = "last"
+    log_every_n_steps: int = 10
+    threads: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        if self.checkpoint == "ema" and not self.ema_decay:
+            raise AslError("trainer.checkpoint is ema but trainer.ema_decay is 0; give a decay, for example 0.999")
+        if not 0 <= self.ema_decay < 1:
+            raise AslError(f"trainer.ema_decay is {self.ema_decay}; give 0 (off) or a number below 1")
+        for name in ("max_epochs", "devices", "accumulate_grad_batches", "log_every_n_steps"):
+            if getattr(self, name) < 1:
+                raise AslError(f"trainer.{name} is {getattr(self, name)}; give 1 or more")
+        if self.patience < 0 or self.gradient_clip_val < 0:
+            raise AslError("trainer.patience and trainer.gradient_clip_val are 0 (off) or more")
+
+
+def data_class() -> Type:
+    """The data module whose arguments are the ``data`` section."""
+    from asl.data.module import LandmarkDataModule
+
+    return LandmarkDataModule
+
+
+def build_parser() -> ArgumentParser:
+    """The parser of ``asl train``."""
+    parser = _new_parser()
+    parser.prog, parser.description = "asl train", "Train a task; a run that was interrupted goes on where it was."
+    parser.add_argument("--config", action=ActionConfigFile, help="yaml file; later options override it")
+    parser.add_argument("--exp", type=Optional[str], help="experiment folder, made if absent")
+    parser.add_argument("--force", action="store_true", help="train again from the start, removing what exp holds")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
+    parser.add_argument("--overfit", type=int, default=0, help="train and validate on this many clips; 0: on all")
+    parser.add_argument("--init-from", type=Optional[str], help="experiment folder whose weights training starts from")
+    parser.add_argument(
+        "--init-allow",
+        type=List[str],
+        nargs="+",
+        default=[],
+        help="prefixes of parameters that may be missing, unexpected or of another shape in --init-from",
+    )
+    _add_task(parser)
+    _add_data(parser)
+    parser.add_argument("--trainer", type=TrainerConfig, default=TrainerConfig())
+    parser.link_arguments("seed", "data.seed")
+    parser.link_arguments("overfit", "data.overfit")
+    return parser
+
+
+def _new_parser() -> ArgumentParser:
+    return ArgumentParser(exit_on_error=False, allow_abbrev=False)
+
+
+def _add_task(parser: ArgumentParser) -> None:
+    from asl.tasks.base import SignTask
+
+    import_classes()
+    parser.add_subclass_arguments(SignTask, "task", required=True)
+
+
+def _add_data(parser: ArgumentParser) -> None:
+    parser.add_class_arguments(data_class(), "data")
+
+
+def import_classes() -> None:
+    """Import the rooms whose classes may be named in a config by their name alone."""
+    for room in ("asl.models", "asl.tasks"):
+        for module in pkgutil.iter_modules(importlib.import_module(room).__path__, room + "."):
+            importlib.import_module(module.name)
+
+
+# short forms, and the spelling with the other dash, of options that stand above the sections
+_ALIASES = {
+    "--devices": "--trainer.devices",
+    "--threads": "--trainer.threads",
+    "--init_from": "--init-from",
+    "--init_allow": "--init-allow",
+    "--print-config": "--print_config",
+}
+
+
+def parse(argv: Iterable[str]) -> Namespace:
+    """Parse the command line of ``asl train`` (with its yaml files).
+
+    Raises:
+        AslError: an unknown key or option (the nearest is named), a value of the wrong type, an unknown
+            class, a file that is absent or not yaml.
+    """
+    words = [_alias(arg) for arg in argv]
+    for word, following in zip(words, [*words[1:], ""]):
+        if word.partition("=")[0] == "--config":
+            check_yaml(word.partition("=")[2] or following)
+    parser = build_parser()
+    try:
+        config = parser.parse_args(words)
+    except ArgumentError as e:
+        raise AslError(explain(parser, str(e))) from None
+    TrainerConfig(**config.trainer.as_dict())  # its own checks, before anything is built
+    return config
+
+
+def _alias(arg: str) -> str:
+    name, equals, value = arg.partition("=")
+    if not name.startswith("--"):
+        return arg
+    if "." in name:
+        name = "--" + name[2:].replace("-", "_")
+    return _ALIASES.get(name, name) + equals + value
+
+
+def read_config(path: PathLike) -> Namespace:
+    """Read a ``config.yaml`` that ``asl train`` wrote. Raises AslError as ``parse`` does."""
+    try:
+        return parse(["--config", str(path)])
+    except AslError as e:
+        raise AslError(f"{path}: {e}") from None
+
+
+def dump(config: Namespace) -> str:
+    """The resolved configuration as yaml: what a run is defined by, without where it is written."""
+    config = config.clone()
+    for key in ("config", "exp", "force"):
+        config.pop(key, None)
+    return build_parser().dump(config, skip_unset=False, skip_validation=True)
+
+
+def instantiate_task(config: Namespace) -> Any:
+    """Build the task of ``config``; ``feature_parts`` and ``vocab_size`` must be filled in."""
+    parser = _new_parser()
+    _add_task(parser)
+    return parser.instantiate(Namespace(task=config.task.clone())).task
+
+
+def instantiate_data(config: Namespace, **overrides: Any) -> Any:
+    """Build the data module of ``config``, with other arguments where ``overrides`` names them."""
+    parser = _new_parser()
+    _add_data(parser)
+    data = config.data.clone()
+    for name, value in overrides.items():
+        if name not in data:
+            raise AslError(f"the data module has no argument {name!r}{did_you_mean(name, data.keys())}")
+        data[name] = value
+    return parser.instantiate(Namespace(data=data)).data
+
+
+def flatten(config: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
+    flat: Dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,175 @@
+"""The experiment folder: everything that a run was, and all that is needed to use its network again.
+
+    exp/<name>/
+      config.yaml       the resolved configuration (decoding is given the folder and nothing else)
+      lang/             tokens.txt, words.txt, lexicon.txt as they were
+      version.json      package versions, git commit, command line, seed
+      checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema")
+      logs/             TensorBoard, epochs.jsonl
+      curves.png        learning curves
+      train.json        written at the end: parameters, seconds, validation metrics
+"""
+
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from jsonargparse import Namespace
+
+from asl.common.errors import AslError
+from asl.common.files import PathLike, atomic_path, hash_paths, read_json, write_json, write_text
+from asl.tasks import config as configs
+from asl.tasks.base import SignTask
+from asl.tasks.weights import load_weights, read_weights
+
+LANG_FILES = ("tokens.txt", "words.txt", "lexicon.txt")
+PACKAGES = ("torch", "lightning", "lhotse", "numpy", "k2", "kaldifst", "kaldi-decoder", "jsonargparse")
+# where and how fast a run is made, not what it is: these may change when it is resumed
+_FREE_KEYS = ("trainer.accelerator", "trainer.threads", "trainer.log_every_n_steps", "data.num_workers", "init_from")
+
+
+class LoadedTask(NamedTuple):
+    """What ``load_task`` returns.
+
+    Attributes:
+        task: the network with its weights, in eval mode, on the CPU.
+        config: the whole configuration; ``asl.tasks.config.instantiate_data(config, data_dir=…)`` builds the
+            data module it was trained with on other data.
+        lang: the folder of ``tokens.txt``, ``words.txt`` and ``lexicon.txt`` that it was trained with.
+        checkpoint: the rule that was used: ``last``, ``best`` or ``ema``.
+    """
+
+    task: SignTask
+    config: Namespace
+    lang: Path
+    checkpoint: str
+
+
+def load_task(exp: PathLike, checkpoint: Optional[str] = None) -> LoadedTask:
+    """Build the task of an experiment folder again and load its weights strictly.
+
+    Args:
+        exp: the folder.
+        checkpoint: ``last``, ``best`` or ``ema``; None: the rule fixed in the run's own configuration.
+
+    Raises:
+        AslError: no such folder or not one of ``asl train``, a damaged checkpoint, weights that do not fit
+            the configuration (both shapes are named).
+    """
+    exp = existing(exp)
+    config = configs.read_config(exp / "config.yaml")
+    rule = checkpoint or config.trainer.checkpoint
+    weights = read_weights(exp, rule)
+    task = configs.instantiate_task(config)
+    load_weights(task, weights, exp)
+    return LoadedTask(task.eval(), config, exp / "lang", rule)
+
+
+def existing(exp: PathLike) -> Path:
+    """Return ``exp`` as a path; AslError unless it is a folder that ``asl train`` made."""
+    exp = Path(exp)
+    if not exp.is_dir():
+        near = exp.parent.is_dir() and sorted(p.parent.name for p in exp.parent.glob("*/config.yaml"))
+        there = f"; {exp.parent} has {', '.join(near)}" if near else "; train first, or check the path"
+        raise AslError(f"there is no experiment folder {exp}{there}")
+    if not (exp / "config.yaml").is_file():
+        raise AslError(f"{exp} has no config.yaml: it is not a folder that 'asl train' made")
+    return exp
+
+
+def prepare(exp: Path, config: Namespace, lang: Path, argv: List[str], force: bool) -> Optional[Path]:
+    """Make ``exp`` ready for training; return the checkpoint to go on from, or None to start.
+
+    Args:
+        lang: ``data/lang``, copied.
+        argv: the command line, for ``version.json``.
+        force: remove what an earlier run left.
+
+    Raises:
+        AslError: ``exp`` holds a run of another configuration or other tokens; the differing keys are named.
+    """
+    text, last = configs.dump(config), exp / "checkpoints" / "last.ckpt"
+    if force:
+        _remove_run(exp)
+    if last.is_file():
+        _refuse_another_run(exp, config, lang)
+        return last
+    _remove_run(exp)
+    for name in LANG_FILES:
+        with atomic_path(exp / "lang" / name) as tmp:
+            shutil.copyfile(lang / name, tmp)
+    write_text(exp / "config.yaml", text)
+    write_json(exp / "version.json", version_info(argv, config.seed))
+    return None
+
+
+def _remove_run(exp: Path) -> None:
+    for name in ("checkpoints", "logs"):
+        shutil.rmtree(exp / name, ignore_errors=True)
+    for name in ("train.json", "curves.png"):
+        (exp / name).unlink(missing_ok=True)
+
+
+def _refuse_another_run(exp: Path, config: Namespace, lang: Path) -> None:
+    import yaml
+
+    old = configs.flatten(yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8")))
+    new = configs.flatten(yaml.safe_load(configs.dump(config)))
+    differing = [k for k in dict.fromkeys((*old, *new)) if k not in _FREE_KEYS and old.get(k) != new.get(k)]
+    way_out = "Give another --exp, or --force to train again from the start"
+    if differing:
+        shown = [f"{k} ({old.get(k)} there, {new.get(k)} now)" for k in differing[:5]]
+        more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+        raise AslError(f"{exp} holds a run of another configuration: {', '.join(shown)}{more}. {way_out}")
+    here, there = [lang / n for n in LANG_FILES], [exp / "lang" / n for n in LANG_FILES]
+    if hash_paths(here) != hash_paths(there):
+        raise AslError(f"{exp} holds a run with other tokens than {lang} has now. {way_out}")
+
+
+def version_info(argv: List[str], seed: int) -> Dict[str, Any]:
+    """What a run was made with: package versions, git commit and whether the tree was changed, command, seed."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "command": ["asl", "train", *argv],
+        "seed": seed,
+        **git_state(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+    }
+
+
+def git_state() -> Dict[str, Any]:
+    """``{"commit", "dirty"}`` of the source tree that runs; None where it is no git checkout."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*args: str) -> Optional[str]:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    status = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def read_result(exp: PathLike) -> Dict[str, Any]:
+    """``train.json`` of a finished run: ``parameters, train_seconds, seed, checkpoint, val, …``.
+
+    Raises:
+        AslError: no such run, or it did not come to its end.
+    """
+    path = existing(exp) / "train.json"
+    if not path.is_file():
+        raise AslError(f"{exp} has no train.json: training did not come to its end; run 'asl train' again")
+    return read_json(path)

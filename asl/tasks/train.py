@@ -1,0 +1,185 @@
+"""``asl train``: a configuration and an experiment folder in, a trained network out.
+
+Whatever the process dies of, the same command goes on from the last whole epoch and ends with the weights of a
+run that was not interrupted.
+"""
+
+import logging
+import random
+import warnings
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import lightning as L
+import torch
+from jsonargparse import Namespace
+
+from asl.common.errors import AslError
+from asl.common.files import write_json
+from asl.common.seeds import derive_seed
+from asl.lang.tokens import TokenTable
+from asl.tasks import config as configs
+from asl.tasks import experiment
+from asl.tasks.base import SignTask
+from asl.tasks.callbacks import MetricsLog, SeedSteps
+from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints
+from asl.tasks.ema import WeightAverage
+from asl.tasks.weights import load_weights, read_weights
+
+PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+
+
+def main(argv: List[str]) -> None:
+    """Train as the command line says; see ``asl train --help``.
+
+    Raises:
+        AslError: a mistake in the command line, the configuration, the data or the experiment folder.
+    """
+    quieten()
+    config = configs.parse(argv)
+    if not config.exp:
+        raise AslError("asl train needs --exp, the folder for the run, for example --exp exp/softmax")
+    train(config, Path(config.exp), list(argv))
+
+
+def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
+    """Train, or go on training, in ``exp``; return what ``train.json`` holds.
+
+    Args:
+        config: from ``asl.tasks.config.parse``.
+        exp: the experiment folder.
+        argv: the command line, kept in ``version.json``.
+    """
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    data = configs.instantiate_data(config)
+    lang = Path(config.data.data_dir) / "lang"
+    fill_in(config, data.pipeline.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
+    seed_all(config.seed)
+    task = configs.instantiate_task(config)
+    resume = experiment.prepare(exp, config, lang, argv, config.force)
+    if (exp / "train.json").is_file():
+        result = experiment.read_result(exp)
+        print(f"{exp} is trained already ({result['epochs']} epochs); --force trains it again")
+        return result
+    if config.init_from and resume is None:
+        _initialise(task, config)
+    trainer, log, keep = make_trainer(config, exp)
+    if trainer.is_global_zero:
+        _announce(task, exp, resume)
+    trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
+    if trainer.interrupted:
+        raise AslError("training was interrupted; the same command goes on from the last whole epoch")
+    result = _result(config, task, log, keep)
+    if trainer.is_global_zero:
+        log.draw()
+        write_json(exp / "train.json", result)
+    return result
+
+
+def fill_in(config: Namespace, feature_parts: Dict[str, int], vocab_size: int) -> None:
+    """Write into ``config`` what the task learns from the data: its input's parts and its tokens.
+
+    Raises:
+        AslError: ``config`` (of an earlier run) says otherwise; both values are named.
+    """
+    found = {"feature_parts": dict(feature_parts), "vocab_size": vocab_size}
+    for name, value in found.items():
+        given = config.task.init_args.get(name)
+        given = dict(given.items()) if isinstance(given, Namespace) else given
+        if given and given != value:
+            raise AslError(f"the config has task.init_args.{name} {given}, the data have {value}; remove it there")
+        config.task.init_args[name] = value
+
+
+def seed_all(seed: int) -> None:
+    """Seed what initialises a network: torch, Python's ``random`` and numpy."""
+    import numpy as np
+
+    torch.manual_seed(derive_seed(seed, "init"))
+    random.seed(derive_seed(seed, "random"))
+    np.random.seed(derive_seed(seed, "numpy") % 2**32)
+
+
+def _initialise(task: SignTask, config: Namespace) -> None:
+    source = experiment.existing(config.init_from)
+    rule = configs.read_config(source / "config.yaml").trainer.checkpoint
+    kept = load_weights(task, read_weights(source, rule), source, config.init_allow)
+    print(f"weights from {source} ({rule}); {len(kept)} parameters keep their initial values")
+
+
+def make_trainer(config: Namespace, exp: Path) -> Tuple[L.Trainer, MetricsLog, KeepCheckpoints]:
+    """The Lightning trainer with our callbacks in the order in which they must run."""
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    options = config.trainer
+    measured = "ema" if options.checkpoint == "ema" else "state_dict"
+    log = MetricsLog(exp, options.log_every_n_steps)
+    keep = KeepCheckpoints(exp / "checkpoints", options.patience, measured)
+    average = [WeightAverage(options.ema_decay, validate=measured == "ema")] if options.ema_decay else []
+    trainer = L.Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        precision=PRECISIONS[options.precision],
+        max_epochs=options.max_epochs,
+        accumulate_grad_batches=options.accumulate_grad_batches,
+        gradient_clip_val=options.gradient_clip_val,
+        # the average before the log, the log before the checkpoint that carries its rows
+        callbacks=[SeedSteps(config.seed), *average, log, keep],
+        plugins=[AtomicCheckpointIO()],
+        logger=TensorBoardLogger(exp, name="logs", version=""),
+        log_every_n_steps=options.log_every_n_steps,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # averaged weights are swapped in place around validation
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return trainer, log, keep
+
+
+def _announce(task: SignTask, exp: Path, resume: Optional[Path]) -> None:
+    how = f"going on from {resume}" if resume else "from the start"
+    print(f"training {type(task).__name__} ({count_parameters(task):,} parameters) in {exp}, {how}", flush=True)
+
+
+def count_parameters(task: SignTask) -> int:
+    """Trainable numbers in the network."""
+    return sum(p.numel() for p in task.parameters() if p.requires_grad)
+
+
+def _result(config: Namespace, task: SignTask, log: MetricsLog, keep: KeepCheckpoints) -> Dict[str, Any]:
+    rows, last = log.rows, log.rows[-1]
+    final = {name[4:]: value for name, value in last.items() if name.startswith("val/")}
+    rule = config.trainer.checkpoint
+    if rule == "best" and keep.best is None:
+        raise AslError(f"validation never gave a number for {task.monitor!r}: there is no best checkpoint")
+    return {
+        "task": type(task).__name__,
+        "parameters": count_parameters(task),
+        "train_seconds": round(log.seconds, 1),
+        "epochs": last["epoch"],
+        "steps": last["step"],
+        "seed": config.seed,
+        "checkpoint": rule,
+        "val": keep.best["val"] if rule == "best" else final,
+        "monitor": task.monitor,
+        "best": keep.best,
+        "clips_per_second": sum(r["clips_per_second"] for r in rows) / len(rows),
+        "data_wait": sum(r["data_wait"] for r in rows) / len(rows),
+    }
+
+
+def quieten() -> None:
+    """Silence what Lightning says that a user of ours can do nothing about; everything else stays."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*does not have many workers.*",
+        r"The number of training batches .* is smaller than the logging interval.*",
+        r"Checkpoint directory .* exists and is not empty.*",
+        r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+        r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,88 @@
+"""Weights out of a checkpoint and into a network: strictly, every difference named."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Sequence
+
+from torch import Tensor, nn
+
+from asl.common.compat import torch_load
+from asl.common.errors import AslError, did_you_mean
+
+RULES = ("last", "best", "ema")
+_SHOWN = 5
+
+
+def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
+    """Return the weights that ``rule`` names.
+
+    Args:
+        exp: an experiment folder.
+        rule: ``last`` (the network after the last epoch), ``ema`` (the average of the weights after the last
+            epoch) or ``best`` (what validation measured in its best epoch: the average if the run's own rule
+            is ``ema``, else the network).
+
+    Raises:
+        AslError: unknown rule, absent or damaged checkpoint, ``ema`` where no average was kept.
+    """
+    if rule not in RULES:
+        raise AslError(f"unknown checkpoint rule {rule!r}{did_you_mean(rule, RULES)}; give one of {', '.join(RULES)}")
+    path = exp / "checkpoints" / ("best.ckpt" if rule == "best" else "last.ckpt")
+    checkpoint = torch_load(path)
+    key = "ema" if rule == "ema" else "state_dict"
+    if rule == "best":
+        key = checkpoint.get("asl", {}).get("measured", key)
+    if key not in checkpoint:
+        what = "no averaged weights (trainer.ema_decay was 0)" if key == "ema" else "no weights"
+        raise AslError(f"{path} holds {what}; choose another checkpoint rule")
+    return checkpoint[key]
+
+
+def load_weights(module: nn.Module, weights: Dict[str, Tensor], source: Path, allow: Sequence[str] = ()) -> List[str]:
+    """Copy ``weights`` into ``module``; every name and shape must agree except under the ``allow`` prefixes.
+
+    Args:
+        source: where the weights come from, for messages.
+        allow: prefixes of parameter names (whole dotted parts) that may be missing, unexpected or of another
+            shape; such parameters keep their initial values.
+
+    Returns:
+        The names in ``module`` that kept their initial values.
+
+    Raises:
+        AslError: the differences, by name, with both shapes; or a prefix that matches nothing.
+    """
+    own = module.state_dict()
+    for prefix in allow:
+        if not any(_under(name, [prefix]) for name in (*own, *weights)):
+            tops = {".".join(name.split(".")[: prefix.count(".") + 1]) for name in (*own, *weights)}
+            raise AslError(f"--init-allow {prefix}: no parameter has this prefix{did_you_mean(prefix, tops)}")
+    missing = [n for n in own if n not in weights]
+    unexpected = [n for n in weights if n not in own]
+    reshaped = [n for n in own if n in weights and own[n].shape != weights[n].shape]
+    problems = _name("missing there", _outside(missing, allow))
+    problems += _name("not known here", _outside(unexpected, allow))
+    problems += _name(
+        "of another shape",
+        [f"{n} {tuple(weights[n].shape)} there, {tuple(own[n].shape)} here" for n in _outside(reshaped, allow)],
+    )
+    if problems:
+        raise AslError(
+            f"the weights in {source} do not fit this network: {'; '.join(problems)}. Use the configuration "
+            "they were trained with, or name what may differ with --init-allow PREFIX"
+        )
+    kept = [n for n in own if n in missing or n in reshaped]
+    module.load_state_dict({n: own[n] if n in kept else weights[n] for n in own}, strict=True)
+    return kept
+
+
+def _under(name: str, prefixes: Iterable[str]) -> bool:
+    return any(name == p or name.startswith(p + ".") for p in prefixes)
+
+
+def _outside(names: List[str], allow: Sequence[str]) -> List[str]:
+    return [n for n in names if not _under(n, allow)]
+
+
+def _name(what: str, names: List[Any]) -> List[str]:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"{what}: {', '.join(names[:_SHOWN])}{more}"] if names else []

@@ -1,0 +1,147 @@
+"""A tiny task, its network and its data, so that the platform is tested apart from the rooms that it serves."""
+
+from pathlib import Path
+from typing import Callable, Dict, Optional
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asl.common.seeds import derive_seed
+from asl.lang.prepare import write_lang
+from asl.tasks import config as configs
+from asl.tasks.base import OptimizerConfig, SignTask
+
+CLASSES, WIDTH = 4, 6
+
+
+class ToyEncoder(nn.Module):
+    """Mean over frames, one layer, dropout."""
+
+    def __init__(self, feature_parts: Dict[str, int], dim: int = 16, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.layer = nn.Linear(sum(feature_parts.values()), dim)
+        self.norm = nn.BatchNorm1d(dim)
+        self.dropout = nn.Dropout(dropout)
+        self.output_dim = dim
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.dropout(torch.relu(self.norm(self.layer(features.mean(1)))))
+
+
+class ToyTask(SignTask):
+    monitor, monitor_mode = "top1", "max"
+
+    def __init__(
+        self,
+        encoder: Callable[[Dict[str, int]], nn.Module],
+        smoothing: float = 0.0,
+        feature_parts: Optional[Dict[str, int]] = None,
+        vocab_size: int = 0,
+        optimizer: OptimizerConfig = OptimizerConfig(),
+    ) -> None:
+        super().__init__(feature_parts, vocab_size, optimizer)
+        self.encoder = encoder(self.feature_parts)
+        self.head = nn.Linear(self.encoder.output_dim, vocab_size)
+        self.smoothing = smoothing
+
+    def log_probs(self, batch):
+        return torch.log_softmax(self.head(self.encoder(batch["features"])), -1), batch["feature_lengths"]
+
+    def training_loss(self, batch):
+        logits = self.head(self.encoder(batch["features"]))
+        return {"loss": F.cross_entropy(logits, batch["tokens"], label_smoothing=self.smoothing)}
+
+    def validation_metrics(self, batch):
+        scores, _ = self.log_probs(batch)
+        count = len(scores)
+        correct = (scores.argmax(-1) == batch["tokens"]).sum()
+        return {"loss": (F.nll_loss(scores, batch["tokens"]) * count, count), "top1": (correct, count)}
+
+
+class Pipeline:
+    def __init__(self, layout: str = "toy", width: int = WIDTH) -> None:
+        self.feature_parts = {"right": width - 2, "left": 2}
+
+
+class ToyData(L.LightningDataModule):
+    """Clips whose class shows in their mean; batches are a function of (seed, epoch)."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        data_dir: str = "data",
+        batch_size: int = 8,
+        clips: int = 40,
+        num_workers: int = 0,
+        seed: int = 0,
+        overfit: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pipeline, self.batch_size, self.seed = pipeline, batch_size, seed
+        generator = torch.Generator().manual_seed(7)
+        self.labels = torch.arange(overfit or clips) % CLASSES + 1
+        centres = torch.randn(CLASSES + 1, 1, sum(pipeline.feature_parts.values()), generator=generator)
+        self.features = centres[self.labels] + torch.randn(len(self.labels), 5, centres.shape[-1], generator=generator)
+
+    def _batches(self, order):
+        for rows in order.split(self.batch_size):
+            lengths = torch.full((len(rows),), 5)
+            yield {"features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
+
+    def train_dataloader(self):
+        return _Loader(self, shuffle=True)
+
+    def val_dataloader(self):
+        return _Loader(self, shuffle=False)
+
+
+class _Loader:
+    def __init__(self, data: ToyData, shuffle: bool) -> None:
+        self.data, self.shuffle = data, shuffle
+
+    def __len__(self) -> int:
+        return -(-len(self.data.labels) // self.data.batch_size)
+
+    def __iter__(self):
+        order = torch.arange(len(self.data.labels))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(derive_seed(self.data.seed, self.data.trainer.current_epoch))
+            order = order[torch.randperm(len(order), generator=generator)]
+        return self.data._batches(order)
+
+
+CONFIG = """
+seed: 3
+task:
+  class_path: ToyTask
+  init_args:
+    encoder:
+      class_path: ToyEncoder
+      init_args: {{dim: 8}}
+    optimizer: {{lr: 1e-2, warmup_steps: 5}}
+data:
+  pipeline: {{layout: toy}}
+  data_dir: {data}
+trainer:
+  max_epochs: 6
+  ema_decay: 0.9
+  accelerator: cpu
+"""
+
+
+def make_project(folder: Path) -> Path:
+    """Write data/lang and conf.yaml into ``folder``; return the config's path."""
+    write_lang([f"sign{i}" for i in range(CLASSES)], folder / "data" / "lang")
+    config = folder / "conf.yaml"
+    config.write_text(CONFIG.format(data=folder / "data"))
+    return config
+
+
+def run(argv) -> None:
+    """``asl train`` on toy data; a process of its own calls this, to be killed."""
+    from asl.tasks.train import main
+
+    configs.data_class = lambda: ToyData
+    main(argv)
