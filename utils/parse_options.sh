@@ -102,6 +102,5 @@ parse_options() {
     option_set "$name" "$kind" "$value"
   done
   if $help_asked; then option_help; exit 0; fi
-  # shellcheck disable=SC2154  # stage and stop_stage are set by option
   [ "$stage" -le "$stop_stage" ] || option_error "--stage $stage is after --stop-stage $stop_stage"
 }

@@ -1,7 +1,6 @@
 # Sourced by a recipe's path.sh with ASL_ROOT set: the Python that runs, and what run.sh is written in.
 # shellcheck shell=bash
 
-set -euo pipefail
 recipe_dir=$(cd "$(dirname "$0")" && pwd)
 export PYTHONPATH=$ASL_ROOT${PYTHONPATH:+:$PYTHONPATH}
 

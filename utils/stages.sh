@@ -1,6 +1,5 @@
 # Sourced by run.sh through utils/recipe.sh: which stages run, and one step of a stage.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # the options are set by parse_options.sh
 
 # stage N TITLE: true where the options select stage N (use as: if stage 1 "prepare"; then ...; fi).
 stage() {
@@ -36,5 +35,25 @@ step() {
 
 # need_corpus_dir WHAT: the stages that read the corpus cannot run without --corpus-dir.
 need_corpus_dir() {
+  if $dry_run && [ -z "$corpus_dir" ]; then corpus_dir=CORPUS_DIR; fi
   [ -n "$corpus_dir" ] || option_error "stage $stage_number reads the corpus: give --corpus-dir, the folder of $1"
+}
+
+# splits NAME...: those of the splits that the corpus has clips of (stage 1 writes nothing for the others).
+splits() {
+  local split
+  for split in "$@"; do
+    if $dry_run || [ -f "data/$split/recordings.jsonl.gz" ]; then echo "$split"; fi
+  done
+}
+
+# decode_and_score SPLIT METHOD METRIC: hypotheses of $exp for one split, and their numbers.
+decode_and_score() {
+  local dir=$exp/decode_$1_$2 graph=()
+  if [ "$2" = graph ]; then graph=(--in "$exp/graph"); fi
+  step --in "$exp/train.json" "$exp/checkpoints" "data/$1/cuts.jsonl.gz" data/landmarks ${graph[@]+"${graph[@]}"} \
+    --out "$dir/hyp.jsonl" --via="$decode_cmd" -- \
+    asl decode --exp "$exp" --data data --split "$1" --method "$2" --engine "$engine" --out "$dir"
+  step --in "$dir/hyp.jsonl" "data/$1/supervisions.jsonl.gz" --out "$dir/result.json" -- \
+    asl score --decode "$dir" --data data --split "$1" --metric "$3"
 }

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# A corpus of one's own, described by one table (corpus.csv), from landmarks to a scored table.
+# README.md says what to put where; what is special about this corpus goes into conf/ and local/.
+
+set -euo pipefail
+. "$(dirname "$0")/path.sh"
+. "$recipe_dir/cmd.sh"
+
+recipe_help="A corpus described by --corpus-dir's corpus.csv (id,path,split,text,signer[,gloss]) to RESULTS.md."
+option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or CTC (sentences, or one sign)"
+option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
+option seed 0 number "seed of everything that is random in training"
+option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
+parse_options "$@"
+cd "$recipe_dir"
+
+config=${config:-conf/$head.yaml}
+name=$(basename "$config" .yaml)
+exp=${exp:-exp/${name}_seed$seed}
+
+if stage 0 "check the corpus"; then
+  need_corpus_dir "corpus.csv"
+  step -- asl check csv --corpus-dir "$corpus_dir"
+fi
+
+if stage 1 "prepare manifests and the written side"; then
+  need_corpus_dir "corpus.csv"
+  step --listing "$corpus_dir" --out data/report.json data/train data/lang -- \
+    asl prepare csv --corpus-dir "$corpus_dir" --out data
+fi
+
+if stage 2 "import landmarks"; then
+  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
+    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
+    asl landmarks import --data data --nj "$nj"
+fi
+
+no_stage 3 "pre-training is not part of this recipe yet"
+
+if stage 4 "train $exp"; then
+  step --in "$config" data/lang data/landmarks data/*/cuts.jsonl.gz \
+    --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
+    asl train --config "$config" --exp "$exp" --data.data_dir data --seed "$seed" --devices "$devices"
+fi
+
+if stage 5 "compile the graph"; then
+  if [ "$head" = ctc ] && [ "$grammar" != none ]; then
+    inputs=(data/lang)
+    [ "$grammar" = one-sign ] || inputs+=("$grammar")
+    step --in "${inputs[@]}" --out "$exp/graph" -- \
+      asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$exp/graph"
+  else
+    echo "  none is asked for (--head $head --grammar $grammar)"
+  fi
+fi
+
+if stage 6 "decode and score"; then
+  methods=softmax metric=topk
+  if [ "$head" = ctc ]; then
+    methods="greedy beam" metric=wer
+    [ "$grammar" = none ] || methods="$methods graph"
+  fi
+  for split in $(splits val test); do
+    for method in $methods; do
+      decode_and_score "$split" "$method" "$metric"
+    done
+  done
+fi
+
+if stage 7 "result table"; then
+  step -- asl results --exp exp --copy-to results --out RESULTS.md
+fi

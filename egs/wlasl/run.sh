@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# WLASL: isolated signs of American Sign Language, from its owner's files to a scored table.
+# The corpus, the options and the results are told in README.md.
+
+set -euo pipefail
+. "$(dirname "$0")/path.sh"
+. "$recipe_dir/cmd.sh"
+
+recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*.json, landmarks) to RESULTS.md."
+option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
+option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
+option seed 0 number "seed of everything that is random in training"
+option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
+parse_options "$@"
+cd "$recipe_dir"
+
+config=${config:-conf/$head.yaml}
+name=$(basename "$config" .yaml)
+exp=${exp:-exp/${name}_${subset}_seed$seed}
+
+if stage 0 "check the corpus"; then
+  need_corpus_dir "WLASL_v0.3.json"
+  step -- asl check wlasl --corpus-dir "$corpus_dir" --subset "$subset"
+fi
+
+if stage 1 "prepare manifests and the written side"; then
+  need_corpus_dir "WLASL_v0.3.json"
+  step --listing "$corpus_dir" --out data/report.json data/train data/lang -- \
+    asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --out data
+fi
+
+if stage 2 "import landmarks"; then
+  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
+    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
+    asl landmarks import --data data --nj "$nj" --max-failures 0.01
+fi
+
+no_stage 3 "pre-training is not part of this recipe yet"
+
+if stage 4 "train $exp"; then
+  step --in "$config" data/lang data/landmarks data/*/cuts.jsonl.gz \
+    --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
+    asl train --config "$config" --exp "$exp" --data.data_dir data --seed "$seed" --devices "$devices"
+fi
+
+if stage 5 "compile the graph"; then
+  if [ "$head" = ctc ]; then
+    step --in data/lang --out "$exp/graph" -- \
+      asl graph compile --lang data/lang --grammar one-sign --engine "$engine" --out "$exp/graph"
+  else
+    echo "  a softmax over signs needs none"
+  fi
+fi
+
+if stage 6 "decode and score"; then
+  methods=softmax
+  [ "$head" = softmax ] || methods="greedy beam graph"
+  for split in $(splits val test); do
+    for method in $methods; do
+      decode_and_score "$split" "$method" topk
+    done
+  done
+fi
+
+if stage 7 "result table"; then
+  step -- asl results --exp exp --copy-to results --out RESULTS.md
+fi
