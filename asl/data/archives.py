@@ -166,7 +166,7 @@ def make_archive(job: ArchiveJob) -> Row:
         arrays.append((clip_id, array))
         cuts.append(make_cut(recording, supervision, array, fps, layout, f"../landmarks/{job.path.name}"))
         layouts.setdefault(layout, clip_id)
-        add_counts(stats, {"clips": 1, "frames": len(array), **counts})
+        add_counts(stats, {**counts, "clips": 1, "frames": len(array)})
     write_archive(job.path, arrays)
     head = {"key": job.key, "bytes": job.path.stat().st_size, "failed": failed, "stats": stats, "layouts": layouts}
     write_jsonl(job.index, [head, *cuts])
@@ -193,7 +193,9 @@ def _read_clip(recording: Row, job: ArchiveJob) -> Tuple[np.ndarray, str, Fracti
     path = source_file(recording, job.folder)
     clip = read_landmarks(path, job.layout)
     fps = _fps(recording, len(clip.array), path)
-    array, counts = settle_hands(clip.array) if clip.slots else (clip.array, {})
+    array, counts = settle_hands(clip)
+    if counts:
+        counts = {**counts, "stale_clips": int(counts["stale"] > 0)}
     if not np.isfinite(array[..., 0]).any():
         raise AslError(f"{path}: no hand is left once those of the clip before are masked; leave the clip out")
     return array, clip.layout, fps, counts

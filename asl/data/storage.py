@@ -94,7 +94,7 @@ class CutManifest:
         self.path = Path(path)
 
     def __iter__(self) -> Iterator[Any]:
-        from lhotse.cut import deserialize_cut
+        from lhotse.cut.set import deserialize_cut
 
         folder = os.path.realpath(self.path.parent)
         for number, row in enumerate(read_jsonl(self.path), 1):

@@ -1,0 +1,91 @@
+"""Cuts of a batch -> the tensors that a task is given."""
+
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from asl.common.errors import AslError
+from asl.common.seeds import derive_seed
+from asl.data.sampler import Batch
+from asl.data.storage import ArchiveReader, cut_layout
+from asl.data.text import CutText, speaker_of, text_of
+from asl.landmarks.layouts import Layout, get_layout
+from asl.landmarks.pipeline import LandmarkPipeline
+
+
+class LandmarkDataset(Dataset):
+    """Read the landmarks of a batch of cuts and make features of them.
+
+    An item is asked for by a ``Batch`` and is a function of it and of ``seed`` alone, whichever process makes
+    it: augmentation draws from a generator seeded by (seed, epoch, number of the batch).
+
+    Args:
+        pipeline: landmarks -> features.
+        text: cuts -> token ids.
+        seed: of the augmentation.
+        augment: whether training batches are augmented.
+    """
+
+    def __init__(self, pipeline: LandmarkPipeline, text: CutText, seed: int = 0, augment: bool = True) -> None:
+        self.pipeline, self.text, self.seed, self.augment = pipeline, text, seed, augment
+        self.layout: Layout = pipeline.layout
+        self.reader = ArchiveReader()
+
+    def __getitem__(self, batch: Batch) -> Dict[str, Any]:
+        """Return the batch.
+
+        ``ids``, ``texts``, ``speakers``: lists of batch length; ``features`` float32 ``(batch, frames,
+        channels)``; ``feature_lengths`` int64 ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``;
+        ``token_lengths`` int64 ``(batch,)``.
+
+        Raises:
+            AslError: an archive that is missing or damaged, cuts of another layout, an unknown word.
+        """
+        cuts = batch.cuts
+        landmarks = pad([self._landmarks(cut) for cut in cuts])
+        lengths = torch.tensor([cut.num_frames for cut in cuts])
+        generator: Optional[torch.Generator] = None
+        augment = batch.training and self.augment
+        if augment:
+            generator = torch.Generator()
+            generator.manual_seed(derive_seed(self.seed, "augment", batch.epoch, batch.index))
+        features, feature_lengths = self.pipeline(landmarks, lengths, augment, generator)
+        tokens = [self.text.tokens(cut, batch.training) for cut in cuts]
+        return {
+            "ids": [cut.id for cut in cuts],
+            "features": features,
+            "feature_lengths": feature_lengths.long(),
+            "texts": [text_of(cut) for cut in cuts],
+            "tokens": torch.tensor([t for ids in tokens for t in ids], dtype=torch.int64),
+            "token_lengths": torch.tensor([len(ids) for ids in tokens], dtype=torch.int64),
+            "speakers": [speaker_of(cut) for cut in cuts],
+        }
+
+    def _landmarks(self, cut: Any) -> np.ndarray:
+        """Return ``(frames, points, dims)`` of one cut."""
+        check_layout(cut, self.layout)
+        return self.reader.read(cut).reshape(-1, self.layout.num_points, self.layout.num_dims)
+
+
+def check_layout(cut: Any, layout: Layout) -> None:
+    """Raise an AslError with both names and numbers unless ``cut`` is in ``layout``."""
+    name, numbers = cut_layout(cut), cut.features.num_features
+    if name == layout.name and numbers == layout.num_features:
+        return
+    held = get_layout(name)
+    raise AslError(
+        f"cut {cut.id} has landmarks of layout {name} ({held.num_points} points, {numbers} numbers a frame), but the "
+        f"pipeline takes {layout.name} ({layout.num_points} points, {layout.num_features} numbers a frame); set "
+        f"data.pipeline.layout: {name}, or import with --layout {layout.name}"
+    )
+
+
+def pad(arrays: List[np.ndarray]) -> torch.Tensor:
+    """Stack ``(frames, points, dims)`` arrays to float32 ``(batch, frames, points, dims)``, NaN in padding."""
+    longest = max(len(a) for a in arrays)
+    out = np.full((len(arrays), longest, *arrays[0].shape[1:]), np.nan, dtype=np.float32)
+    for row, array in zip(out, arrays):
+        row[: len(array)] = array
+    return torch.from_numpy(out)

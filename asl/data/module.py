@@ -1,0 +1,173 @@
+"""The data of a training or decoding run, as Lightning takes it."""
+
+import functools
+import itertools
+from pathlib import Path
+from typing import Any, Dict, Iterable, Optional, Tuple
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from asl.common.errors import AslError
+from asl.data.dataset import LandmarkDataset, check_layout
+from asl.data.sampler import Bounds, SequentialSampler, Sizes, TrainSampler, measure
+from asl.data.storage import open_cuts
+from asl.data.text import CutText, frames_needed
+from asl.landmarks.pipeline import LandmarkPipeline
+
+
+class LandmarkDataModule(L.LightningDataModule):
+    """Cuts with landmarks -> batches of features and token ids.
+
+    A batch is a dict: ``ids``, ``texts``, ``speakers`` (lists), ``features`` float32 ``(batch, frames,
+    channels)`` with 0 in padding, ``feature_lengths`` ``(batch,)``, ``tokens`` (all clips' ids joined) and
+    ``token_lengths`` ``(batch,)``, int64.
+
+    The trainer must be told ``use_distributed_sampler=False``: the samplers here share the clips out.
+
+    Args:
+        pipeline: landmarks -> features.
+        data_dir: the recipe's data folder.
+        train_split, val_split: splits to train and to validate on.
+        batch_size: clips of a batch at most.
+        max_frames: frames of a batch at most, as they are stored, padding counted.
+        max_frames_tokens: frames times tokens of its longest text at most; null: no such bound. Memory of
+            CTC and transducer losses goes by it.
+        num_buckets: batches are made of clips of like length, from so many classes of length; 1: of any
+            length (best where the pipeline reads every clip at the same number of frames).
+        num_workers: processes that make batches; 0: the training process does.
+        seed: of the order of the clips and of the augmentation.
+        overfit: train and validate on the first so many training clips, not augmented; 0: on all.
+    """
+
+    def __init__(
+        self,
+        pipeline: LandmarkPipeline,
+        data_dir: str = "data",
+        train_split: str = "train",
+        val_split: str = "val",
+        batch_size: int = 32,
+        max_frames: int = 20_000,
+        max_frames_tokens: Optional[int] = None,
+        num_buckets: int = 8,
+        num_workers: int = 1,
+        seed: int = 0,
+        overfit: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("num_workers", num_workers), ("overfit", overfit)):
+            if value < 0:
+                raise AslError(f"data.{name} is {value}; give 0 or more")
+        self.pipeline, self.data_dir = pipeline, Path(data_dir)
+        self.train_split, self.val_split = train_split, val_split
+        self.bounds = Bounds(batch_size, max_frames, max_frames_tokens)
+        self.num_buckets, self.num_workers, self.seed, self.overfit = num_buckets, num_workers, seed, overfit
+        self._start = (0, 0)
+        self._training: Dict[Optional[int], Tuple[Iterable[Any], Sizes]] = {}
+
+    @functools.cached_property
+    def text(self) -> CutText:
+        """Token ids of cuts, by ``<data_dir>/lang``."""
+        return CutText(self.data_dir / "lang")
+
+    def cuts(self, split: str) -> Iterable[Any]:
+        """Return the cuts of a split, lazily; a split without any is an AslError."""
+        cuts = open_cuts(self.data_dir, split)
+        first = next(iter(cuts), None)
+        if first is None:
+            raise AslError(f"{self.data_dir / split / 'cuts.jsonl.gz'} holds no clip; run stage 2 again")
+        check_layout(first, self.pipeline.layout)
+        return cuts
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the training split, shuffled and augmented; as many steps on every process.
+
+        Where the task has a ``subsampling`` (CTC), clips with fewer frames than their tokens need are left
+        out, and named.
+        """
+        cuts, sizes = self._training_cuts()
+        sampler = TrainSampler(
+            cuts, sizes, self.bounds, 1 if self.overfit else self.num_buckets, self.seed, *self._process()
+        )
+        epoch, step = self._start
+        trainer = self.trainer
+        if trainer is not None and (epoch, step) == (0, 0):
+            epoch = trainer.current_epoch
+        sampler.start_at(epoch, step)
+        return self._loader(sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the validation split (with ``overfit`` of the clips that are trained on), in order."""
+        if self.overfit:
+            return self._sequential(*self._training_cuts(), *self._process())
+        return self._sequential(self.cuts(self.val_split), None, *self._process())
+
+    def loader(self, split: str) -> DataLoader:
+        """All batches of a split in order, not augmented, for decoding."""
+        return self._sequential(self.cuts(split), None, 0, 1)
+
+    def start_at(self, epoch: int, step: int) -> None:
+        """Let training begin in ``epoch`` after its first ``step`` batches, as if those had been given."""
+        self._start = (epoch, step)
+
+    def token_counts(self, vocab_size: int) -> torch.Tensor:
+        """How often each token stands in the training split, int64 ``(vocab_size,)``."""
+        counts = torch.zeros(vocab_size, dtype=torch.int64)
+        cuts, sizes = self._training_cuts()
+        for cut in cuts:
+            if cut.id not in sizes.dropped:
+                for token in self.text.tokens(cut, training=True):
+                    counts[token] += 1
+        return counts
+
+    def _process(self) -> Tuple[int, int]:
+        """Rank and world size."""
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+    def _training_cuts(self) -> Tuple[Iterable[Any], Sizes]:
+        """The training cuts and their sizes; those that cannot be trained on are among ``dropped``."""
+        subsampling = getattr(getattr(self.trainer, "lightning_module", None), "subsampling", None)
+        if subsampling not in self._training:
+            cuts: Iterable[Any] = self.cuts(self.train_split)
+            drop = functools.partial(self._infeasible, subsampling=subsampling)
+            if self.overfit:
+                cuts = list(itertools.islice((cut for cut in cuts if not drop(cut)), self.overfit))
+            sizes = measure(cuts, lambda cut: len(self.text.tokens(cut, training=True)), drop)
+            self._training = {subsampling: (cuts, sizes)}
+            if sizes.dropped and self._process()[0] == 0:
+                reason = f"fewer frames than CTC needs for their tokens (one output every {subsampling})"
+                print(f"{self.train_split}: {len(sizes.dropped)} clips left out, {reason}: "
+                      + ", ".join(sorted(sizes.dropped)))  # fmt: skip
+        return self._training[subsampling]
+
+    def _infeasible(self, cut: Any, subsampling: Optional[int]) -> bool:
+        """Whether CTC cannot align the text of ``cut`` (its frames before trimming and change of speed)."""
+        if subsampling is None:
+            return False
+        frames = self.pipeline.frames or cut.num_frames
+        return -(-frames // subsampling) < frames_needed(self.text.tokens(cut, training=True))
+
+    def _sequential(self, cuts: Iterable[Any], sizes: Optional[Sizes], rank: int, world_size: int) -> DataLoader:
+        if sizes is None:
+            sizes = measure(cuts, lambda cut: len(self.text.tokens(cut, training=False)), lambda cut: False)
+        return self._loader(SequentialSampler(cuts, sizes, self.bounds, rank, world_size))
+
+    def _loader(self, sampler: Any) -> DataLoader:
+        dataset = LandmarkDataset(self.pipeline, self.text, self.seed, augment=not self.overfit)
+        return DataLoader(
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=self.num_workers,
+            worker_init_fn=_one_thread if self.num_workers else None,
+            persistent_workers=self.num_workers > 0,
+        )
+
+
+def _one_thread(worker: int) -> None:
+    """Seed what a worker might draw from besides its batches' generators; leave the cores to training."""
+    torch.set_num_threads(1)
+    np.random.seed(torch.initial_seed() % 2**32)

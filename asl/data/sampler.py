@@ -1,0 +1,278 @@
+"""Which clips make a batch, in which order, on which process.
+
+Training: lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which
+follows from its longest clip and its longest text, so that no batch passes the bounds and every epoch has the
+same number of batches whatever its order. The order is a function of (seed, epoch).
+
+Decoding: the clips in the manifest's order, none left out.
+"""
+
+import bisect
+import math
+from dataclasses import dataclass
+from typing import Any, Callable, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from lhotse.dataset.sampling.base import SamplingConstraint
+from torch.utils.data import Sampler
+
+from asl.common.errors import AslError
+from asl.common.seeds import derive_seed
+
+
+@dataclass
+class Batch:
+    """The clips of one batch, on their way to the dataset.
+
+    Attributes:
+        epoch: epoch that it belongs to.
+        index: its number in the epoch, over all processes.
+        cuts: its clips.
+        training: whether it is to be augmented.
+    """
+
+    epoch: int
+    index: int
+    cuts: List[Any]
+    training: bool
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a batch may hold at most. A clip that is beyond a bound by itself makes a batch alone.
+
+    Attributes:
+        clips: clips.
+        frames: frames, padding counted: clips times the longest.
+        frames_tokens: the same times the longest text in tokens (the size of a CTC or transducer lattice);
+            None: no such bound.
+    """
+
+    clips: int = 32
+    frames: int = 20_000
+    frames_tokens: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        for name in ("clips", "frames", "frames_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise AslError(f"batches of at most {value} {name}; give 1 or more")
+
+    def size(self, frames: int, tokens: int) -> int:
+        """How many clips of at most ``frames`` frames and ``tokens`` tokens fit into a batch (1 or more)."""
+        fits = min(self.clips, self.frames // max(frames, 1))
+        if self.frames_tokens is not None:
+            fits = min(fits, self.frames_tokens // max(frames * tokens, 1))
+        return max(fits, 1)
+
+
+@dataclass
+class Sizes:
+    """What the plan of an epoch rests on: one pass over the clips.
+
+    Attributes:
+        frames, tokens: int32 ``(clips,)``, in the manifest's order.
+        dropped: ids that are left out.
+    """
+
+    frames: np.ndarray
+    tokens: np.ndarray
+    dropped: FrozenSet[str] = frozenset()
+
+
+def measure(cuts: Iterable[Any], count_tokens: Callable[[Any], int], drop: Callable[[Any], bool]) -> Sizes:
+    """Read ``cuts`` once; those for which ``drop`` is true are left out and named."""
+    frames: List[int] = []
+    tokens: List[int] = []
+    dropped = []
+    for cut in cuts:
+        if drop(cut):
+            dropped.append(cut.id)
+        else:
+            frames.append(cut.num_frames)
+            tokens.append(count_tokens(cut))
+    return Sizes(np.array(frames, np.int32), np.array(tokens, np.int32), frozenset(dropped))
+
+
+class BucketConstraint(SamplingConstraint):
+    """A bucket's batch is full when it holds as many clips as the bucket's longest allows.
+
+    Args:
+        edges: longest clip (in frames) of each bucket but the last, ascending.
+        sizes: batch size of each bucket.
+    """
+
+    def __init__(self, edges: Sequence[int], sizes: Sequence[int]) -> None:
+        self.edges, self.sizes = list(edges), list(sizes)
+        self.reset()
+
+    def reset(self) -> None:
+        self._count, self._bucket = 0, 0
+
+    def add(self, example: Any) -> None:
+        self._bucket = self.select_bucket(self.edges, example)
+        self._count += 1
+
+    def exceeded(self) -> bool:
+        return self._count > self.sizes[self._bucket]
+
+    def close_to_exceeding(self) -> bool:
+        return self._count >= self.sizes[self._bucket]
+
+    def measure_length(self, example: Any) -> float:
+        return example.num_frames
+
+    @classmethod
+    def plan(cls, sizes: Sizes, bounds: Bounds, num_buckets: int) -> Tuple["BucketConstraint", int]:
+        """Divide clips into buckets that hold about as many frames each; also return the batches of an epoch."""
+        ordered = np.sort(sizes.frames).astype(np.int64)
+        share = np.searchsorted(np.cumsum(ordered), ordered.sum() * np.arange(1, num_buckets) / num_buckets)
+        edges = sorted({int(ordered[i]) for i in share} - {int(ordered[-1])})
+        bucket = np.searchsorted(edges, sizes.frames, side="left")
+        per_bucket, batches = [], 0
+        for b in range(len(edges) + 1):
+            inside = bucket == b
+            size = bounds.size(int(sizes.frames[inside].max()), int(sizes.tokens[inside].max()))
+            per_bucket.append(size)
+            batches += math.ceil(int(inside.sum()) / size)
+        return cls(edges, per_bucket), batches
+
+
+class TrainSampler(Sampler):
+    """Shuffled batches of clips of like length; the same number of steps on every process.
+
+    The last batches of an epoch are shared out again where there are fewer than processes (with fewer clips
+    than processes some are given twice, their ids marked), as lhotse's samplers do.
+
+    Args:
+        cuts: the clips; read anew in every epoch.
+        sizes: what ``measure`` found in the same clips.
+        bounds: of a batch.
+        num_buckets: buckets of clips of like length; 1: batches of any lengths.
+        seed: with the epoch it gives the order.
+        rank, world_size: this process, of so many.
+        buffer: clips among which the order is drawn.
+
+    Raises:
+        AslError: there is no clip.
+    """
+
+    def __init__(
+        self,
+        cuts: Iterable[Any],
+        sizes: Sizes,
+        bounds: Bounds,
+        num_buckets: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        buffer: int = 10_000,
+    ) -> None:
+        if len(sizes.frames) == 0:
+            raise AslError("there is no clip to train on; see data/landmarks/report.json and what was dropped")
+        if num_buckets < 1:
+            raise AslError(f"num_buckets is {num_buckets}; give 1 or more")
+        self.cuts = _Kept(cuts, sizes.dropped)
+        self.constraint, batches = BucketConstraint.plan(sizes, bounds, num_buckets)
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        # so many that some bucket always has a whole batch until the clips run out
+        self.buffer = max(buffer, 2 * sum(self.constraint.sizes))
+        self._steps = math.ceil(batches / world_size)
+        self._epoch, self._start = 0, (0, 0)
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch on this process."""
+        return self._steps
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of the next iteration (Lightning calls this)."""
+        self._epoch = epoch
+
+    def start_at(self, epoch: int, step: int) -> None:
+        """Begin in epoch ``epoch``, and there after its first ``step`` steps; later epochs are whole."""
+        self._epoch, self._start = epoch, (epoch, step)
+
+    def __iter__(self) -> Iterator[Batch]:
+        from lhotse.dataset import DynamicBucketingSampler
+
+        epoch = self._epoch
+        order = DynamicBucketingSampler(
+            self.cuts,
+            constraint=self.constraint,
+            duration_bins=self.constraint.edges,
+            buffer_size=self.buffer,
+            shuffle=True,
+            drop_last=False,
+            sync_buckets=self.world_size > 1,
+            seed=derive_seed(self.seed, "order", epoch),
+            rank=self.rank,
+            world_size=self.world_size,
+        )
+        skip = self._start[1] if self._start[0] == epoch else 0
+        for step, cuts in enumerate(order):
+            if step >= skip:
+                yield Batch(epoch, step * self.world_size + self.rank, list(cuts), training=True)
+
+
+class _Kept:
+    """Clips without those of some ids."""
+
+    def __init__(self, cuts: Iterable[Any], dropped: FrozenSet[str]) -> None:
+        self.cuts, self.dropped = cuts, dropped
+
+    def __iter__(self) -> Iterator[Any]:
+        return (cut for cut in self.cuts if cut.id not in self.dropped) if self.dropped else iter(self.cuts)
+
+
+class SequentialSampler(Sampler):
+    """All clips in the manifest's order, each once; the same number of steps on every process.
+
+    Args:
+        cuts, sizes, bounds, rank, world_size: see ``TrainSampler``.
+
+    Raises:
+        AslError: there are fewer clips than processes.
+    """
+
+    def __init__(
+        self, cuts: Iterable[Any], sizes: Sizes, bounds: Bounds, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if len(sizes.frames) < world_size:
+            raise AslError(f"{len(sizes.frames)} clips cannot be shared by {world_size} processes; use fewer devices")
+        self.cuts, self.rank, self.world_size = cuts, rank, world_size
+        self.ends = split_evenly(consecutive(sizes, bounds), world_size)
+
+    def __len__(self) -> int:
+        """Steps on this process."""
+        return len(self.ends) // self.world_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        batch, cuts = 0, []
+        for number, cut in enumerate(self.cuts, 1):
+            cuts.append(cut)
+            if number == self.ends[batch]:
+                if batch % self.world_size == self.rank:
+                    yield Batch(0, batch, cuts, training=False)
+                batch, cuts = batch + 1, []
+
+
+def consecutive(sizes: Sizes, bounds: Bounds) -> List[int]:
+    """Divide clips in their order into batches within the bounds; return where each batch ends."""
+    ends: List[int] = []
+    first = longest = most = 0
+    for i, (frames, tokens) in enumerate(zip(sizes.frames.tolist(), sizes.tokens.tolist())):
+        longest, most = max(longest, frames), max(most, tokens)
+        if i > first and i + 1 - first > bounds.size(longest, most):
+            ends.append(i)
+            first, longest, most = i, frames, tokens
+    return [*ends, len(sizes.frames)]
+
+
+def split_evenly(ends: List[int], world_size: int) -> List[int]:
+    """Halve the largest batches until there is the same number for each process."""
+    ends = list(ends)
+    while len(ends) % world_size:
+        lengths = np.diff([0, *ends])
+        i = int(lengths.argmax())
+        bisect.insort(ends, ends[i] - int(lengths[i]) // 2)
+    return ends
