@@ -64,6 +64,21 @@ def choose(argv: List[str]) -> Tuple[str, List[str]]:
     raise AslError(f"no command '{argv[0]}'{hint}; asl --help lists them all")
 
 
+def prefer_fast_kernels() -> None:
+    """On an AMD processor let torch 1.13's MKL use its AVX2 kernels (matrix products three times as fast).
+
+    MKL 2020 takes its slowest path where the vendor is not Intel, unless this variable is set before torch is
+    imported; newer versions do not read it. A value that the user has set stays.
+    """
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+            amd = "AuthenticAMD" in f.read(4096)
+    except OSError:  # not Linux
+        return
+    if amd:
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
 def load(name: str) -> Callable:
     """Import the function of the command ``name``."""
     module, _, function = COMMANDS[name].target.partition(":")
@@ -76,6 +91,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return 0
+    prefer_fast_kernels()
     try:
         name, words = choose(argv)
         function = load(name)
