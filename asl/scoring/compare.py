@@ -1,0 +1,108 @@
+"""``asl score compare``: is the difference between two decode folders more than chance?"""
+
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+
+from asl.common.errors import AslError
+from asl.scoring import topk, wer
+from asl.scoring.intervals import REPLICATIONS, bootstrap, means, ratio, sign_flip_p
+from asl.scoring.refs import Utterance, join, read_hypotheses, read_references
+from asl.scoring.result import describe
+from asl.scoring.score import Metric
+
+
+def compare(
+    a: str,
+    b: str,
+    data: str = "data",
+    split: str = "val",
+    metric: Metric = "topk",
+    replications: int = REPLICATIONS,
+    seed: int = 0,
+) -> Dict[str, Any]:
+    """Compare two decode folders on the same clips: the difference, its 95 % interval and an exact p.
+
+    The interval is a paired bootstrap: the same clips are drawn for both. p is of the exact paired
+    permutation test, two-sided; for top-1 that is McNemar's exact test on the clips that only one of the two
+    gets right.
+
+    Args:
+        a: a decode folder.
+        b: another one, with hypotheses for the same ids.
+        data: the recipe's data folder, for the references.
+        split: train, val or test.
+        metric: topk compares top-1 accuracy, wer the word error rate.
+        replications: how often clips are drawn.
+        seed: of those draws.
+
+    Returns:
+        ``n``, ``metric``, ``a`` and ``b`` (per cent), ``difference`` (b minus a), ``low``, ``high``, ``p``,
+        ``only_a`` and ``only_b`` (clips on which only that one is better).
+
+    Raises:
+        AslError: the two have hypotheses for different ids, or as ``asl score``.
+    """
+    first, second = _load_pair(a, b, data, split)
+    if metric == "topk":
+        hits_a, hits_b = _top1(first), _top1(second)
+        gain, lengths = hits_b - hits_a, None
+        rates = [100 * float(hits_a.mean()), 100 * float(hits_b.mean())]
+        statistic = means(gain[:, None].astype(np.float64))
+    else:
+        errors_a, errors_b = _errors(first), _errors(second)
+        gain, lengths = errors_a - errors_b, np.array([len(u.reference) for u in first])
+        rates = [wer.rate(float(e.sum()), float(lengths.sum())) for e in (errors_a, errors_b)]
+        statistic = ratio(errors_b - errors_a, lengths)
+    if lengths is not None and not lengths.sum():
+        raise AslError(
+            f"the references of {data}/{split} hold no words: there is no word error rate to compare"
+        )
+    ((low, high),) = bootstrap(len(first), statistic, replications, seed)
+    result = {
+        "metric": "top1" if metric == "topk" else "wer",
+        "n": len(first),
+        "a": rates[0],
+        "b": rates[1],
+        "difference": rates[1] - rates[0],
+        "low": 100 * float(low),
+        "high": 100 * float(high),
+        "p": sign_flip_p(gain.tolist()),
+        "only_a": int((gain < 0).sum()),
+        "only_b": int((gain > 0).sum()),
+    }
+    _print(result, a, b)
+    return result
+
+
+def _load_pair(a: str, b: str, data: str, split: str) -> List[List[Utterance]]:
+    references = read_references(data, split)
+    pair = []
+    for folder in (a, b):
+        describe(folder, data, split)  # refuses a folder of another split
+        pair.append(read_hypotheses(folder))
+    for one, other, here, there in ((pair[0], pair[1], a, b), (pair[1], pair[0], b, a)):
+        only = sorted(set(one) - set(other))
+        if only:
+            raise AslError(
+                f"{len(only)} ids have a hypothesis in {here} and none in {there}, '{only[0]}' first: a "
+                "paired test needs the same clips; decode both from the same split"
+            )
+    return [join(references, h, Path(f) / "hyp.jsonl", split) for h, f in zip(pair, (a, b))]
+
+
+def _top1(utterances: List[Utterance]) -> np.ndarray:
+    return np.array([rank == 1 for rank in topk.ranks(utterances)], dtype=np.int64)
+
+
+def _errors(utterances: List[Utterance]) -> np.ndarray:
+    return np.array([wer.count(alignment).errors for alignment in wer.align_all(utterances)], dtype=np.int64)
+
+
+def _print(result: Dict[str, Any], a: str, b: str) -> None:
+    name = {"top1": "top-1", "wer": "WER"}[result["metric"]]
+    print(f"{name} of {result['n']} clips: A {result['a']:.2f} % ({a}), B {result['b']:.2f} % ({b})")
+    print(f"B - A = {result['difference']:+.2f}, 95 % interval {result['low']:+.2f} to {result['high']:+.2f}")
+    print(f"A better on {result['only_a']} clips, B on {result['only_b']}; exact paired test, two-sided: "
+          f"p = {result['p']:.3g}")  # fmt: skip

@@ -1,0 +1,120 @@
+"""``result.json``: what was scored, how it was made, the numbers, and each clip's score in short.
+
+The clips' scores (``per_clip``) are there so that the mean over seeds gets an interval from result.json files
+alone. They stand in order of id, without ids; ``clips`` is a hash of ids and references, equal where the
+clips are.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from asl.common.errors import AslError
+from asl.common.files import PathLike, read_json
+from asl.scoring.refs import Utterance
+
+_NUMBER = (int, float, type(None))
+_TYPES = {
+    "corpus": (str, type(None)), "synthetic": (bool,), "signer_independent": (bool,), "split": (str,),
+    "subset": (int, str, type(None)), "system": (str,), "method": (str, type(None)), "main": (str,),
+    "n": (int,), "n_missing": (int,), "n_official": (int, type(None)), "metrics": (dict,), "counts": (dict,),
+    "commit": (str, type(None)), "command": (str, type(None)), "seed": (int, type(None)),
+    "checkpoint": (str, type(None)), "parameters": (int, type(None)), "train_seconds": _NUMBER,
+    "clips": (str,), "per_clip": (dict,),
+}  # fmt: skip
+
+
+def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
+    """What is known of a decode folder: from its ``decode.json``, its experiment, and the corpus report.
+
+    Both files may be absent, and any key of them: what nobody tells is null. The system is then called after
+    the experiment's folder. A corpus is synthetic where either file says so.
+
+    Raises:
+        AslError: the folder was decoded from another split; one of the files is not JSON.
+    """
+    decode = Path(decode)
+    meta = _read_if_there(decode / "decode.json")
+    report = _read_if_there(Path(data) / "report.json")
+    version = _read_if_there(decode.parent / "version.json")
+    if meta.get("split") not in (None, split):
+        raise AslError(
+            f"{decode} was decoded from the {meta['split']} split: score it with --split {meta['split']}"
+        )
+    command = meta.get("command")
+    seconds = meta.get("train_seconds")
+    return {
+        "corpus": meta.get("corpus") or report.get("corpus"),
+        "synthetic": bool(meta.get("synthetic") or report.get("synthetic")),
+        "signer_independent": bool(report.get("signer_independent")),
+        "split": split,
+        "subset": meta.get("subset", report.get("subset")),
+        "system": meta.get("system") or decode.resolve().parent.name,
+        "method": meta.get("method"),
+        "checkpoint": meta.get("checkpoint"),
+        "seed": meta.get("seed"),
+        "parameters": meta.get("parameters"),
+        "train_seconds": None if seconds is None else round(seconds, 1),
+        "commit": _commit(meta) or _commit(version),
+        "command": " ".join(command) if isinstance(command, list) else command,
+        "n_official": report.get("splits", {}).get(split, {}).get("official"),
+    }
+
+
+def _read_if_there(path: Path) -> Dict[str, Any]:
+    value = read_json(path) if path.exists() else {}
+    if not isinstance(value, dict):
+        raise AslError(f"{path} holds a {type(value).__name__}, not a JSON object; make it again")
+    return value
+
+
+def _commit(meta: Dict[str, Any]) -> Optional[str]:
+    commit = meta.get("commit")
+    return f"{commit}-dirty" if commit and meta.get("dirty") else commit
+
+
+def clips_hash(utterances: Sequence[Utterance]) -> str:
+    """Hash of the ids and references: equal where two results are of the same clips."""
+    text = json.dumps([[u.id, *u.reference] for u in utterances])
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def pack(numbers: Sequence[int]) -> str:
+    """Whole numbers on one line: a list in indented JSON would take a line each."""
+    return " ".join(str(int(n)) for n in numbers)
+
+
+def unpack(text: str) -> np.ndarray:
+    """The reverse of ``pack``: ``(n,)`` int64."""
+    return np.array(text.split(), dtype=np.int64)
+
+
+def finite(metrics: Dict[str, Dict[str, float]]) -> Dict[str, Dict[str, Optional[float]]]:
+    """Metrics rounded to 4 decimals; null for what is infinite, since JSON has no infinity."""
+    return {
+        name: {k: round(v, 4) if math.isfinite(v) else None for k, v in metric.items()}
+        for name, metric in metrics.items()
+    }
+
+
+def read_result(path: PathLike) -> Dict[str, Any]:
+    """Read a ``result.json`` and check it.
+
+    Raises:
+        AslError: not JSON, a key missing or of another type, or not as many scores as clips.
+    """
+    result = read_json(path)
+    if not isinstance(result, dict):
+        raise AslError(f"{path} is no result of 'asl score': it holds a {type(result).__name__}")
+    for key, types in _TYPES.items():
+        if key not in result or not isinstance(result[key], types):
+            problem = f"'{key}' is {result[key]!r}" if key in result else f"it has no '{key}'"
+            raise AslError(f"{path} is no result of 'asl score': {problem}; score the decode folder again")
+    lists: List[str] = list(result["per_clip"].values())
+    if result["main"] not in result["metrics"] or any(len(text.split()) != result["n"] for text in lists):
+        raise AslError(f"{path}: its parts do not belong together; score the decode folder again")
+    return result

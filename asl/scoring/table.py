@@ -1,0 +1,208 @@
+"""result.json contents -> tables: one a set of clips, one row a system, seeds put together."""
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from asl.common.errors import AslError
+from asl.scoring import topk
+from asl.scoring.intervals import bootstrap, class_means, means, ratio
+from asl.scoring.result import unpack
+
+# metric -> heading; of these the first of each kind carry an interval
+_HEADINGS = {
+    "top1": "top-1", "top5": "top-5", "top10": "top-10",
+    "top1_class": "per class top-1", "top5_class": "top-5", "top10_class": "top-10", "wer": "WER",
+}  # fmt: skip
+_WITH_INTERVAL = ("top1", "top1_class", "wer")
+Interval = Tuple[Optional[float], Optional[float]]
+
+
+@dataclass
+class Row:
+    """One system on one set of clips.
+
+    Attributes:
+        results: one result.json a seed, in order of the seeds.
+        values: metric -> mean over the seeds, per cent; None where it is not defined.
+        spreads: metric -> standard deviation over the seeds (n - 1); None with one seed.
+        intervals: metric -> 95 % bootstrap interval of that mean.
+    """
+
+    results: List[Dict[str, Any]]
+    values: Dict[str, Optional[float]]
+    spreads: Dict[str, Optional[float]]
+    intervals: Dict[str, Interval]
+
+
+@dataclass
+class Table:
+    """All systems on one set of clips, the best first. ``title`` names the clips."""
+
+    title: str
+    note: str
+    metrics: List[str]
+    rows: List[Row]
+
+
+def tables(results: Sequence[Tuple[str, Dict[str, Any]]]) -> List[Table]:
+    """Group results: a table a set of clips, a row a system.
+
+    A row holds the results that differ in nothing but the seed. Real corpora come first.
+
+    Args:
+        results: (where it is from, what ``read_result`` returned).
+
+    Raises:
+        AslError: two results of the same system and seed on the same clips; names both places.
+    """
+    groups: Dict[Tuple[Any, ...], Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]] = {}
+    for where, result in results:
+        group = tuple(
+            result[k] for k in ("synthetic", "corpus", "subset", "signer_independent", "split", "clips")
+        )
+        system = tuple(result[k] for k in ("system", "method", "checkpoint", "parameters"))
+        seeds = groups.setdefault((*group, result["main"]), {}).setdefault(system, {})
+        if result["seed"] in seeds:
+            raise AslError(
+                f"{where} and {seeds[result['seed']][0]} are of the same system ({result['system']}), seed "
+                f"({result['seed']}) and clips; remove one of them"
+            )
+        seeds[result["seed"]] = (where, result)
+    return [
+        _table(systems)
+        for _, systems in sorted(groups.items(), key=lambda item: [_sortable(k) for k in item[0]])
+    ]
+
+
+def _sortable(value: Any) -> Tuple[bool, float, str]:
+    """Numbers by size, then text, None first of all."""
+    if isinstance(value, (int, float)):
+        return (False, float(value), "")
+    return (value is not None, 0.0, str(value or ""))
+
+
+def _table(systems: Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]) -> Table:
+    rows = [_row([seeds[s][1] for s in sorted(seeds, key=_sortable)]) for seeds in systems.values()]
+    first = rows[0].results[0]
+    main, sign = first["main"], 1 if first["main"] == "wer" else -1
+    rows.sort(key=lambda r: (r.values[main] is None, sign * (r.values[main] or 0), r.results[0]["system"]))
+    metrics = [m for m in _HEADINGS if any(m in r.values for r in rows)]
+    return Table(_title(first), _note(first), metrics, rows)
+
+
+def _row(results: List[Dict[str, Any]]) -> Row:
+    names = [m for m in _HEADINGS if all(m in r["metrics"] for r in results)]
+    values: Dict[str, Optional[float]] = {}
+    spreads: Dict[str, Optional[float]] = {}
+    for name in names:
+        seeds = [r["metrics"][name]["value"] for r in results]
+        defined = None not in seeds
+        values[name] = float(np.mean(seeds)) if defined else None
+        spreads[name] = float(np.std(seeds, ddof=1)) if defined and len(seeds) > 1 else None
+    return Row(results, values, spreads, _intervals(results))
+
+
+def _intervals(results: List[Dict[str, Any]]) -> Dict[str, Interval]:
+    """Of one seed what was scored; of several, the same clips are drawn for each and the mean is taken."""
+    if len(results) == 1:
+        metrics = results[0]["metrics"]
+        return {m: (metrics[m]["low"], metrics[m]["high"]) for m in _WITH_INTERVAL if m in metrics}
+    parts = [r["per_clip"] for r in results]
+    if results[0]["main"] == "wer":
+        errors, lengths = _mean(unpack(p["errors"]) for p in parts), unpack(parts[0]["lengths"])
+        (ends,) = bootstrap(len(lengths), ratio(errors, lengths))
+        low, high = (100 * float(end) if np.isfinite(end) else None for end in ends)
+        return {"wer": (low, high)}
+    hits = _mean(topk.hits(unpack(p["ranks"]), [1]) for p in parts)
+    ((low, high),) = bootstrap(len(hits), means(hits))
+    ((class_low, class_high),) = bootstrap(len(hits), class_means(hits, unpack(parts[0]["classes"])))
+    return {
+        "top1": (100 * float(low), 100 * float(high)),
+        "top1_class": (100 * float(class_low), 100 * float(class_high)),
+    }
+
+
+def _mean(arrays: Any) -> np.ndarray:
+    return np.mean(list(arrays), axis=0)
+
+
+def _title(result: Dict[str, Any]) -> str:
+    corpus = result["corpus"] or "corpus without a name"
+    subset = f" {result['subset']}" if result["subset"] is not None else ""
+    kind = " (synthetic)" if result["synthetic"] else ""
+    signers = ", signer-independent" if result["signer_independent"] else ""
+    return f"{corpus}{subset}{kind}{signers}, {result['split']}"
+
+
+def _note(result: Dict[str, Any]) -> str:
+    what = "clips" if result["main"] == "top1" else "utterances"
+    official = "" if result["n_official"] is None else f" found of {result['n_official']} official"
+    classes = f", {result['n_classes']} signs" if "n_classes" in result else ""
+    synthetic = " Synthetic landmarks: no measure of any sign language." if result["synthetic"] else ""
+    return f"n = {result['n']} {what}{official}{classes} (clips {result['clips'][:6]}).{synthetic}"
+
+
+def header(table: Table) -> List[str]:
+    """Headings of the columns."""
+    metrics = [_HEADINGS[m] + (" [95 %]" if m in _WITH_INTERVAL else "") for m in table.metrics]
+    return ["system", "decoding", "checkpoint", "seeds", *metrics, "n", "parameters", "training"]
+
+
+def cells(table: Table, row: Row) -> List[str]:
+    """One row as text, in the order of ``header``."""
+    first = row.results[0]
+    missing = max(r["n_missing"] for r in row.results)
+    return [
+        first["system"] + (" (synthetic)" if first["synthetic"] else ""),
+        first["method"] or "-",
+        first["checkpoint"] or "-",
+        str(len(row.results)),
+        *[_measure(row, metric) for metric in table.metrics],
+        str(first["n"]) + (f" ({missing} not decoded)" if missing else ""),
+        _size(first["parameters"]),
+        _time([r["train_seconds"] for r in row.results]),
+    ]
+
+
+def _measure(row: Row, metric: str) -> str:
+    value, spread = row.values.get(metric), row.spreads.get(metric)
+    if value is None:
+        return "-"
+    text = f"{value:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
+    low, high = row.intervals.get(metric, (None, None))
+    if low is not None and high is not None:
+        text += f" [{low:.1f}, {high:.1f}]"
+    return text
+
+
+def _size(parameters: Optional[int]) -> str:
+    if parameters is None:
+        return "-"
+    return f"{parameters / 1e6:.2f} M" if parameters >= 10_000 else str(parameters)
+
+
+def _time(seconds: List[Optional[float]]) -> str:
+    known = [s for s in seconds if s is not None]
+    if not known:
+        return "-"
+    mean = sum(known) / len(known)
+    return f"{mean:.0f} s" if mean < 90 else f"{mean / 60:.1f} min" if mean < 5400 else f"{mean / 3600:.1f} h"
+
+
+def provenance(table: Table) -> List[str]:
+    """For each result of each row: the system, its seed, the commit and the command."""
+    lines = []
+    for result in (r for row in table.rows for r in row.results):
+        seed = "" if result["seed"] is None else f", seed {result['seed']}"
+        commit = "no commit recorded" if not result["commit"] else "commit " + _short(result["commit"])
+        command = f": `{result['command']}`" if result["command"] else ""
+        method = f" ({result['method']})" if result["method"] else ""
+        lines.append(f"{result['system']}{method}{seed}, {commit}{command}")
+    return lines
+
+
+def _short(commit: str) -> str:
+    name, _, dirty = commit.partition("-")
+    return name[:10] + (" with uncommitted changes" if dirty else "")
