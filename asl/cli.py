@@ -33,8 +33,8 @@ COMMANDS: Dict[str, Command] = {
     "graph compile": Command("asl.graph.compile:compile_graph", "lexicon and grammar -> a decoding graph"),
     "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
     "score": Command("asl.scoring.score:score", "hypotheses -> numbers with intervals"),
-    "score compare": Command("asl.scoring.compare:compare", "is one decode folder better than another?"),
-    "results": Command("asl.scoring.results:results", "result.json files -> one table"),
+    "score compare": Command("asl.scoring.compare:compare", "is B better than A?", positional=("a", "b")),
+    "results": Command("asl.scoring.results:results", "result.json files -> one table", positional=("dirs",)),
     "baseline svm": Command("asl.tasks.baseline:svm", "a linear SVM on resampled landmarks: how hard is it?"),
 }
 
