@@ -1,4 +1,4 @@
-"""The synthetic corpus: the same bytes each time, WLASL's format, like real landmarks, neither easy nor hopeless."""
+"""The synthetic corpus: the same bytes each time, WLASL's format, like real landmarks, learnable but not easy."""
 
 import itertools
 import json
