@@ -10,7 +10,7 @@ from typing import List, Tuple
 MIDDLE = (0, 1, 2, 4, 5, 6, *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
 _FIRST_LEFT = 248
 
-# centre, then the four points around it, of the right and the left iris: each row's second is the first's mirror
+# centre, then the four points around it, of the right iris and of the left: mirror pairs
 _IRIS_PAIRS = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
 
 

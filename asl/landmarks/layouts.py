@@ -32,10 +32,10 @@ XYZ = ("x", "y", "z")
 XYZV = XYZ + ("visibility",)
 
 POSE = (
-    "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear "
-    "mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
-    "left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee "
-    "left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index"
+    "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear "
+    "right_ear mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+    "right_wrist left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip "
+    "left_knee right_knee left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index"
 ).split()
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 HAND = ["wrist"] + [f"{finger}_{joint}" for finger in FINGERS for joint in range(1, 5)]  # base to tip
@@ -48,8 +48,10 @@ OPENPOSE = (
 _HAND_EDGES = [("wrist", f"{f}_1") for f in ("thumb", "index", "pinky")]
 _HAND_EDGES += [(f"{f}_{j}", f"{f}_{j + 1}") for f in FINGERS for j in (1, 2, 3)]
 _HAND_EDGES += [("index_1", "middle_1"), ("middle_1", "ring_1"), ("ring_1", "pinky_1")]
-_ARM = "shoulder-elbow elbow-wrist shoulder-hip hip-knee knee-ankle ankle-heel"
-_BODY_EDGES = [(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in (e.split("-") for e in _ARM.split())]
+_LIMBS = ("shoulder", "elbow", "wrist"), ("shoulder", "hip", "knee", "ankle", "heel")
+_BODY_EDGES = [
+    (f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for limb in _LIMBS for a, b in zip(limb, limb[1:])
+]
 _BODY_EDGES += [("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")]
 _BODY_EDGES += [(f"{s}_eye", end) for s in ("left", "right") for end in ("nose", f"{s}_ear")]
 _BODY_EDGES += [("mouth_left", "mouth_right")]
@@ -62,10 +64,10 @@ class Layout:
     Attributes:
         name: its name in ``LAYOUTS``.
         points: name of each point, unique.
-        dims: name of each coordinate: x and y as fractions of the picture (0, 0 at the top left), z a depth in
-            about the same scale as x (smaller is nearer), visibility from 0 to 1.
-        parts: ``pose``, ``face``, ``hand_left``, ``hand_right`` (those that it has) -> indices of their points.
-            Every point is in exactly one part. A hand has its wrist first.
+        dims: name of each coordinate: x and y as fractions of the picture (0, 0 at the top left), z a depth
+            in about the same scale as x (smaller is nearer), visibility from 0 to 1.
+        parts: ``pose``, ``face``, ``hand_left``, ``hand_right`` (those that it has) -> indices of their
+            points. Every point is in exactly one part. A hand has its wrist first.
         mirror: for each point the index of its partner when the picture is flipped.
         edges: pairs of points that are joined by a line in a drawing.
     """
@@ -106,8 +108,8 @@ def _face(points: Sequence[int]) -> List[str]:
 
 def _openpose_face_mirror() -> Dict[str, str]:
     """Mirror pairs of the 70 points: each row of points runs from one side to the other."""
-    rows = [list(range(0, 17)), list(range(17, 27)), list(range(31, 36)), [36, 37, 38, 39, 42, 43, 44, 45]]
-    rows += [[41, 40, 47, 46], list(range(48, 55)), list(range(55, 60)), list(range(60, 65)), [65, 66, 67], [68, 69]]
+    spans = [(0, 17), (17, 27), (31, 36), (48, 55), (55, 60), (60, 65), (65, 68), (68, 70)]
+    rows = [list(range(*span)) for span in spans] + [[36, 37, 38, 39, 42, 43, 44, 45], [41, 40, 47, 46]]
     return {f"face70_{a}": f"face70_{b}" for row in rows for a, b in zip(row, reversed(row))}
 
 
@@ -146,8 +148,10 @@ def _layout(name: str, dims: Tuple[str, ...], **parts: Sequence[str]) -> Layout:
 
 def _all_layouts() -> List[Layout]:
     hands = {"hand_left": _hand("left"), "hand_right": _hand("right")}
-    contest = _face(face_mesh.NOSE + face_mesh.points_of(face_mesh.LIPS) + face_mesh.points_of(face_mesh.EYES))
+    lips, eyes = face_mesh.points_of(face_mesh.LIPS), face_mesh.points_of(face_mesh.EYES)
+    contest = _face(face_mesh.NOSE + lips + eyes)
     contours = _face(face_mesh.points_of(face_mesh.LIPS, face_mesh.EYES, face_mesh.BROWS, face_mesh.OVAL))
+    face70 = [f"face70_{i}" for i in range(70)]
     few = [p for p in POSE if p.split("_")[-1] in ("nose", "ear", "shoulder", "elbow", "wrist")]
     return [
         _layout("hands42", XYZ, **hands),
@@ -159,9 +163,7 @@ def _all_layouts() -> List[Layout]:
         _layout("holistic118", XYZ, face=contest, **hands),
         _layout("hands_body67", XYZV, pose=POSE[:25], **hands),
         _layout("hands_body51", XYZV, pose=few, **hands),
-        _layout(
-            "openpose137", ("x", "y", "visibility"), pose=OPENPOSE, face=[f"face70_{i}" for i in range(70)], **hands
-        ),
+        _layout("openpose137", ("x", "y", "visibility"), pose=OPENPOSE, face=face70, **hands),
     ]
 
 
@@ -171,7 +173,8 @@ LAYOUTS: Dict[str, Layout] = {layout.name: layout for layout in _all_layouts()}
 def get_layout(name: str) -> Layout:
     """The layout of that name; ``AslError`` names the nearest where there is none."""
     if name not in LAYOUTS:
-        raise AslError(f"no landmark layout '{name}'{did_you_mean(name, LAYOUTS)}; known: {', '.join(LAYOUTS)}")
+        near, known = did_you_mean(name, LAYOUTS), ", ".join(LAYOUTS)
+        raise AslError(f"no landmark layout '{name}'{near}; known: {known}")
     return LAYOUTS[name]
 
 
@@ -196,9 +199,11 @@ def subset(array: Array, source: str, target: str) -> Array:
     old, new = get_layout(source), get_layout(target)
     shape = tuple(array.shape[-2:])
     if shape != (old.num_points, old.num_dims):
-        raise AslError(f"an array of {shape} is not in layout {source}, which has {old.num_points, old.num_dims}")
+        wanted = (old.num_points, old.num_dims)
+        raise AslError(f"an array of {shape} (points, dims) is not in layout {source}, which has {wanted}")
     lost = [n for n in new.points + new.dims if n not in old.points + old.dims]
     if lost:
-        raise AslError(f"layout {source} has no {lost[0]} ({len(lost)} lost), so {target} cannot be cut out of it")
+        count = f"{lost[0]} ({len(lost)} lost)"
+        raise AslError(f"layout {target} cannot be cut out of {source}, which has no {count}")
     points, dims = [old.points.index(p) for p in new.points], [old.dims.index(d) for d in new.dims]
     return array[..., points, :][..., dims]

@@ -42,11 +42,13 @@ def _choose_layout(path: Path, names: List[str], listing: str, wanted: Optional[
     if wanted is not None:
         lost = [p for p in get_layout(wanted).points if p not in names]
         if lost:
-            raise AslError(f"{path}: has no {lost[0]} ({len(lost)} lost), so {wanted} cannot be cut out of {listing}")
+            count = f"{lost[0]} ({len(lost)} lost)"
+            raise AslError(f"{path}: {wanted} cannot be cut out of {listing}: no {count}")
         return wanted
     fits = [v.name for v in LAYOUTS.values() if set(v.points) == set(names)]
     if not fits:
-        raise AslError(f"{path}: its components {listing} are no known layout; give one of them: {', '.join(LAYOUTS)}")
+        known = ", ".join(LAYOUTS)
+        raise AslError(f"{path}: components {listing} are no known layout; name one to cut out: {known}")
     return fits[-1]
 
 
@@ -80,7 +82,8 @@ def read_pose(path: Path, layout: Optional[str]) -> Tuple[np.ndarray, str, float
     for component in header.components:
         names = _point_names(component.name, component.points)
         if names is None and component.name != _WORLD:
-            raise AslError(f"{path}: component {component.name} ({len(component.points)}) is not known; it has {listing}")
+            what = f"{component.name} ({len(component.points)})"
+            raise AslError(f"{path}: component {what} is not known; it has {listing}; make it with Holistic")
         index.update({name: start + i for i, name in enumerate(names or ())})
         start += len(component.points)
     target = get_layout(_choose_layout(path, list(index), listing, layout))
@@ -96,7 +99,7 @@ def read_pose(path: Path, layout: Optional[str]) -> Tuple[np.ndarray, str, float
     values["visibility"] = sure
     lost = [d for d in target.dims if d not in values]
     if lost:
-        raise AslError(f"{path}: has no {lost[0]}, so {target.name} cannot be cut out of {listing}")
+        raise AslError(f"{path}: {target.name} cannot be cut out of {listing}: no coordinate {lost[0]}")
     array = np.stack([values[d] for d in target.dims], axis=-1)
     array[(sure <= 0) | ~np.isfinite(array).all(axis=-1)] = np.nan
     return array, target.name, float(body.fps), int(width), int(height)

@@ -1,16 +1,16 @@
 """Landmark files of corpus owners -> one array a clip.
 
 =======  ==============================================================================================
-``.npy``  ``(frames, 2, 21, 3)``: two hands in the order of detection (slots), NOT left and right: such a clip
-          has ``slots`` True, and ``tracking.settle_hands`` makes a ``hands42`` array of it; or ``(frames, points,
-          dims)`` in a known layout. -1 (in all coordinates of a point) or NaN: not found.
+``.npy``  ``(frames, 2, 21, 3)``: two hands in the order of detection (slots), NOT left and right: such a
+          clip has ``slots`` True, and ``tracking.settle_hands`` makes a ``hands42`` array of it; or
+          ``(frames, points, dims)`` in a known layout. -1 (in all coordinates of a point) or NaN: not found.
 ``.npz``  How2Sign's: ``pose`` (frames, 33, 4), ``face`` (frames, 468 or 478, 3), ``left_hand`` and
           ``right_hand`` (frames, 21, 3), ``fps``, ``width``, ``height``; NaN: not found.
 ``.pose`` pose-format's, from MediaPipe Holistic or OpenPose; see ``pose_files``.
 =======  ==============================================================================================
 
-``read_landmarks(path)`` reads a clip, ``probe(path)`` only says how long it is. float16 stays float16 (so that
-storing it again loses nothing), everything else becomes float32.
+``read_landmarks(path)`` reads a clip, ``probe(path)`` only says how long it is. float16 stays float16 (so
+that storing it again loses nothing), everything else becomes float32.
 """
 
 import zipfile
@@ -71,14 +71,14 @@ def read_landmarks(path: Union[str, Path], layout: Optional[str] = None) -> Clip
         raise AslError(f"{path}: zero frames; leave the clip out or extract it again")
     if not np.isfinite(clip.array[..., 0]).any():
         what = "hand" if get_layout(clip.layout).points[0].startswith("hand") else "point"
-        raise AslError(f"{path}: no {what} was found in any of its {len(clip.array)} frames; leave the clip out")
+        raise AslError(f"{path}: no {what} found in any of its {len(clip.array)} frames; leave the clip out")
     return clip
 
 
 def probe(path: Union[str, Path]) -> Tuple[int, Optional[Fraction]]:
     """Frames of a clip and its fps (None where the file does not say), reading as little as possible.
 
-    Of ``.npy`` only the header is read, and the file's size compared with it; of ``.npz`` the headers and fps.
+    Of ``.npy`` only the header is read and the file's size compared with it; of ``.npz`` the headers and fps.
 
     Raises:
         AslError: as ``read_landmarks``, except that nobody looks whether anything was found.
@@ -89,7 +89,8 @@ def probe(path: Union[str, Path]) -> Tuple[int, Optional[Fraction]]:
             shape, dtype = _header(path, file)
             wanted = file.tell() + int(np.prod(shape)) * dtype.itemsize
         if path.stat().st_size < wanted:
-            raise AslError(f"{path}: cut short ({path.stat().st_size} of {wanted} bytes); copy or extract it again")
+            size = path.stat().st_size
+            raise AslError(f"{path}: cut short ({size} of {wanted} bytes); copy or extract it again")
         _npy_layout(path, shape)
         frames, fps = shape[0], None
     elif path.suffix == ".npz":
@@ -132,12 +133,13 @@ def _header(path: Path, file) -> Tuple[Tuple[int, ...], np.dtype]:
     """Shape and type of the array whose ``.npy`` header is next in ``file``."""
     try:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        fmt = np.lib.format
+        read = fmt.read_array_header_1_0 if version == (1, 0) else fmt.read_array_header_2_0
         shape, _, dtype = read(file)
     except _BROKEN as error:
         raise _broken(path, error) from error
     if dtype.kind != "f":
-        raise AslError(f"{path}: holds {dtype}, landmarks are floats (fractions of the picture); extract it again")
+        raise AslError(f"{path}: holds {dtype}, not floats (parts of the picture); extract it again")
     return shape, dtype
 
 
@@ -147,9 +149,16 @@ def _npy_layout(path: Path, shape: Tuple[int, ...]) -> Tuple[str, bool]:
         return "hands42", True
     found = guess_layout(*shape[1:]) if len(shape) == 3 else None
     if found is None:
-        known = ", ".join(f"{v.name} (frames, {v.num_points}, {v.num_dims})" for v in LAYOUTS.values())
-        raise AslError(f"{path}: shape {shape} where (frames, 2, 21, 3) or a known layout was expected: {known}")
+        known = ", ".join(f"(frames, {v.num_points}, {v.num_dims}) {v.name}" for v in LAYOUTS.values())
+        raise AslError(f"{path}: shape {shape}; expected (frames, 2, 21, 3) hands or a layout: {known}")
     return found.name, False
+
+
+def _cut(path: Path, array: np.ndarray, held: str, layout: str) -> np.ndarray:
+    try:
+        return subset(array, held, layout)
+    except AslError as error:
+        raise AslError(f"{path}: {error}") from None
 
 
 def _lossless(array: np.ndarray) -> np.ndarray:
@@ -169,26 +178,32 @@ def _read_npy(path: Path, layout: Optional[str]) -> Clip:
     if layout not in (None, held):
         if slots:
             raise AslError(f"{path}: holds two hands, so it can only be read as layout hands42, not {layout}")
-        array, held = subset(array, held, layout), layout
+        array, held = _cut(path, array, held, layout), layout
     return Clip(array=array, layout=held, slots=slots)
 
 
-_NPZ_PARTS = {"pose": (33, 4), "face": (None, 3), "left_hand": (21, 3), "right_hand": (21, 3)}
-_NPZ_LAYOUTS = {468: "holistic543", 478: "holistic553"}
+_NPZ_LAYOUTS = {468: "holistic543", 478: "holistic553"}  # by the points of the face
+_NPZ_PARTS = {  # points (one of) and coordinates
+    "pose": ((33,), 4),
+    "face": (tuple(_NPZ_LAYOUTS), 3),
+    "left_hand": ((21,), 3),
+    "right_hand": ((21,), 3),
+}
 
 
 def _check_npz(path: Path, shapes: dict) -> str:
     """The layout of an ``.npz`` with arrays of these shapes."""
     missing = [key for key in _NPZ_PARTS if key not in shapes]
     if missing:
-        raise AslError(f"{path}: has no array '{missing[0]}' (it has {', '.join(sorted(shapes))}); expected How2Sign's")
+        has = ", ".join(sorted(shapes)) or "nothing"
+        raise AslError(f"{path}: has no array '{missing[0]}' (it has {has}); give How2Sign's .npz files")
     for key, wanted in _NPZ_PARTS.items():
         shape = shapes[key]
-        fits = len(shape) == 3 and shape[0] == shapes["pose"][0] and shape[2] == wanted[1]
-        if not fits or (wanted[0] or shape[1]) != shape[1] or (key == "face" and shape[1] not in _NPZ_LAYOUTS):
-            points = wanted[0] or "468 or 478"
-            frames = shapes["pose"][0] if shapes["pose"] else "frames"
-            raise AslError(f"{path}: '{key}' has shape {shape} where ({frames}, {points}, {wanted[1]}) was expected")
+        frames = shapes["pose"][0] if shapes["pose"] else None
+        if len(shape) != 3 or shape[0] != frames or shape[1] not in wanted[0] or shape[2] != wanted[1]:
+            points = " or ".join(map(str, wanted[0]))
+            expected = f"({frames or 'frames'}, {points}, {wanted[1]})"
+            raise AslError(f"{path}: '{key}' has shape {shape}, not {expected}; extract it again")
     return _NPZ_LAYOUTS[shapes["face"][1]]
 
 
@@ -208,7 +223,7 @@ def _read_npz(path: Path, layout: Optional[str]) -> Clip:
     array = _lossless(np.concatenate(parts, axis=1))
     array[~np.isfinite(array).all(axis=-1)] = np.nan
     if layout not in (None, name):
-        array, name = subset(array, name, layout), layout
+        array, name = _cut(path, array, name, layout), layout
     size = [int(held[key]) if key in held else None for key in ("width", "height")]
     return Clip(array, name, snap_fps(float(held["fps"])) if "fps" in held else None, *size)
 

@@ -4,15 +4,17 @@ MediaPipe Hands gives up to two hands a frame in an order that may change at any
 named left or right by the most likely naming of the whole clip (Viterbi over the two namings of each frame).
 Three things speak for a naming:
 
-- the shape of the hand: with depth, left and right hands are mirror images of each other and no rotation makes
-  one of the other (``chirality``);
+- the shape of the hand: with depth, left and right hands are mirror images of each other and no rotation
+  makes one of the other (``chirality``);
 - the place: with a camera in front, of two hands the right one is on the left of the picture;
 - the path: a hand does not jump; how far it may have come grows with the frames since it was last seen.
 
-``settle_hands`` does the whole of stage 2's work on a clip: it masks a hand that the tracker carried over from
-the clip before (``mask_stale_start``), drops second detections of one hand, and tracks (``track_hands``).
+``settle_hands`` does the whole of stage 2's work on a clip: it masks a hand that the detector carried over
+from the clip before (``mask_stale_start``), drops second detections of one hand (``drop_duplicates``), and
+names the hands (``track_hands``).
 """
 
+import math
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
@@ -24,9 +26,9 @@ WRIST, THUMB_BASE, THUMB_KNUCKLE, MIDDLE_KNUCKLE = 0, 1, 2, 9
 KNUCKLES, TIPS = [5, 9, 13, 17], [8, 12, 16, 20]
 PALM = [0, 5, 9, 13, 17]
 
-# Costs of a naming, in units of log odds. The chirality's weight was fitted by logistic regression on How2Sign's
-# hands (it came to -5.8 and -5.9 for its two terms). A clip's frames are not independent evidence, so chirality
-# gets a share of it; the rest was set by trying, on the same clips with shuffled slots.
+# Costs of a naming, in units of log odds. The chirality's weight was fitted by logistic regression on
+# How2Sign's hands (it came to -5.8 and -5.9 for its two terms). A clip's frames are not independent evidence,
+# so chirality gets a share of it; the rest was set by trying, on the same clips with shuffled slots.
 _CHIRALITY, _MAX_ODDS, _EVIDENCE = 5.8, 4.0, 0.15
 _PLACE = 0.3  # a hand size that the left hand is to the right of the right one, up to two
 _PATH = 8.0  # a hand size of movement
@@ -37,28 +39,33 @@ _SAME_HAND = 0.3  # mean distance of two detections of one hand, in hand sizes
 _STALE_RUN, _STALE_GAP = 3, 5
 
 
+def _length(v: np.ndarray) -> np.ndarray:
+    """Length of vectors along the last axis."""
+    return np.sqrt(np.einsum("...i,...i->...", v, v))
+
+
 def hand_size(hands: np.ndarray) -> np.ndarray:
-    """Size of hands ``(..., 21, 3)`` in the picture, ``(...)``: the larger of palm length and half the extent."""
-    xy = hands[..., :2]
-    palm = np.sqrt(np.square(xy[..., MIDDLE_KNUCKLE, :] - xy[..., WRIST, :]).sum(-1))
-    return np.maximum(palm, np.ptp(xy, axis=-2).max(-1) / 2)
+    """Size of hands ``(..., 21, 3)`` in the picture, ``(...)``: palm length or half the extent if larger."""
+    xy = np.ascontiguousarray(np.moveaxis(hands[..., :2], -2, 0))  # numpy is slow along short last axes
+    return np.maximum(_length(xy[MIDDLE_KNUCKLE] - xy[WRIST]), (xy.max(0) - xy.min(0)).max(-1) / 2)
 
 
 def chirality(hands: np.ndarray) -> np.ndarray:
     """Log odds that hands ``(..., 21, 3)`` are left ones, ``(...)``: above 0 left, below 0 right.
 
     Fingers bend to the palm's side and the thumb comes out on it, so the volume spanned by the palm (wrist to
-    first and to last knuckle) and the fingers' or thumb's direction has one sign in left hands and the other in
-    right ones, from whatever side they are seen. Single frames are right in 91 % (How2Sign), whole clips in all.
+    first and to last knuckle) and the fingers' or thumb's direction has one sign in left hands and the other
+    in right ones, from whatever side they are seen. On How2Sign 91 % of single frames are right, and the mean
+    over a clip in all of 89 clips.
     """
 
     def unit(v: np.ndarray) -> np.ndarray:
-        return v / np.maximum(np.sqrt(np.square(v).sum(-1, keepdims=True)), 1e-6)
+        return v / np.maximum(_length(v)[..., None], 1e-6)
 
     first, last = (unit(hands[..., k, :] - hands[..., WRIST, :]) for k in (KNUCKLES[0], KNUCKLES[-1]))
     bend = unit(hands[..., TIPS, :].mean(-2) - hands[..., KNUCKLES, :].mean(-2))
     thumb = unit(hands[..., THUMB_KNUCKLE, :] - hands[..., THUMB_BASE, :])
-    volume = (np.cross(first, last) * (bend + thumb)).sum(-1)
+    volume = np.einsum("...i,...i->...", np.cross(first, last), bend + thumb)
     return -_CHIRALITY * volume
 
 def _check(array: np.ndarray) -> None:
@@ -74,11 +81,13 @@ def _found(array: np.ndarray) -> np.ndarray:
 def mask_stale_start(array: np.ndarray) -> Tuple[np.ndarray, int]:
     """Mask a hand in the first frames that was left over from the clip that was processed before.
 
-    A tracker that was not reset looks in a clip's first frame where the last clip's hand was. What it makes up
-    there dies at once, before any real hand is seen. Masked are therefore hands in at most the first 3 frames
-    that are followed by a long time without any hand (5 frames and 3 times as many as there were hands) and
-    then by hands elsewhere (more than a hand size away). A leftover that the tracker pulls onto a real hand
-    needs no mask. The rule is careful: hands that wait at the picture's edge come and go in one place.
+    A detector that was not reset looks in a clip's first frame where the last clip's hand was. What it makes
+    up there dies at once, before any real hand is seen. Masked are therefore hands in at most the first 3
+    frames that are followed by a long time without any hand (at least 5 frames and 3 times as many as held
+    the leftover) and then by hands elsewhere (more than a hand size away). A leftover that the detector pulls
+    onto a real hand needs no mask. The rule is careful: hands at the picture's edge come and go in one place.
+    It masks one frame in 2 of WLASL's 6,291 clips. MediaPipe run over 112 joints of real videos without a
+    reset left a wrong hand at 1 of them, which lasted one frame.
 
     Args:
         array: ``(frames, 2, 21, 3)``, NaN where no hand was found. It is not changed.
@@ -95,7 +104,7 @@ def mask_stale_start(array: np.ndarray) -> Tuple[np.ndarray, int]:
     last, first = array[run - 1].astype(np.float32), array[times[run]].astype(np.float32)
     last, first = last[found[run - 1]], first[found[times[run]]]
     step = last[:, None, PALM, :2].mean(-2) - first[None, :, PALM, :2].mean(-2)
-    if np.sqrt(np.square(step).sum(-1)).min() <= hand_size(last).max():
+    if _length(step).min() <= hand_size(last).max():
         return array, 0
     array = array.copy()
     array[:run] = np.nan
@@ -105,8 +114,8 @@ def mask_stale_start(array: np.ndarray) -> Tuple[np.ndarray, int]:
 def drop_duplicates(array: np.ndarray) -> Tuple[np.ndarray, int]:
     """Mask the second of two detections of one hand.
 
-    Of 152,215 frames of WLASL with two hands 3,346 hold two whose points lie less than 0.3 hand sizes from each
-    other on average, with the same chirality in 9 of 10; from 0.5 on they are mostly of opposite chirality.
+    Of 152,215 frames of WLASL with two hands 3,690 hold two whose points lie less than 0.3 hand sizes from
+    each other on average, about 9 in 10 with the same chirality; farther apart most have opposite ones.
 
     Args:
         array: ``(frames, 2, 21, 3)``, NaN where no hand was found. It is not changed.
@@ -115,7 +124,7 @@ def drop_duplicates(array: np.ndarray) -> Tuple[np.ndarray, int]:
         The array, and how many hands were masked.
     """
     hands = array.astype(np.float32)
-    apart = np.sqrt(np.square(hands[:, 0, :, :2] - hands[:, 1, :, :2]).sum(-1)).mean(-1)
+    apart = _length(hands[:, 0, :, :2] - hands[:, 1, :, :2]).mean(-1)
     twice = apart < _SAME_HAND * hand_size(hands).mean(-1)  # False where either is NaN
     if not twice.any():
         return array, 0
@@ -131,9 +140,9 @@ _Seen = Optional[Tuple[float, float, int]]
 def _path_cost(place: List[float], frame: int, size: float, seen: _Seen) -> float:
     if seen is None:
         return _PATH * _MAX_STEP
-    reach = size * (1.0 + _GROWTH * (frame - seen[2] - 1))
-    step = ((place[0] - seen[0]) ** 2 + (place[1] - seen[1]) ** 2) ** 0.5 / reach
-    return _PATH * min(step, _MAX_STEP)
+    x, y, before = seen
+    step = math.hypot(place[0] - x, place[1] - y) / (size * (1.0 + _GROWTH * (frame - before - 1)))
+    return _PATH * step if step < _MAX_STEP else _PATH * _MAX_STEP
 
 
 def _name_slots(found: np.ndarray, places: np.ndarray, sizes: np.ndarray, odds: np.ndarray) -> np.ndarray:
@@ -185,9 +194,10 @@ def _name_slots(found: np.ndarray, places: np.ndarray, sizes: np.ndarray, odds: 
 def track_hands(array: np.ndarray) -> Tuple[np.ndarray, Dict[str, int]]:
     """Name the hands of a clip left and right.
 
-    Measured on How2Sign's 89 clips (whose hands are known) with shuffled slots and hands taken out: 99 % of the
-    hands are named right; following the wrists and naming the two paths by their places makes it 95 %. On
-    WLASL's 6,291 clips see tests/landmarks/test_tracking.py.
+    Measured on How2Sign's 89 clips, whose hands are known, with shuffled slots and hands taken out: 98.6 % of
+    the hands come out under their name; following the wrists and naming the two paths by their mean places
+    (greedily) makes it 95.2 %. On WLASL's 6,291 clips the steps of more than a hand size between neighbouring
+    frames fall from 50 to 14 in 1,000, and 90 % of the tracks have their name's chirality (greedily 83 %).
 
     Args:
         array: ``(frames, 2, 21, 3)`` two hands in any order, NaN where none was found. It is not changed.
@@ -195,8 +205,8 @@ def track_hands(array: np.ndarray) -> Tuple[np.ndarray, Dict[str, int]]:
     Returns:
         ``(frames, 42, 3)`` in layout ``hands42`` and of the same type, and counts: ``frames``, ``two_hands``,
         ``one_hand``, ``no_hand`` (frames with so many), ``left``, ``right`` (frames with that hand),
-        ``duplicates`` (second detections of one hand that were masked) and ``switches`` (how often the slots of
-        the hands changed places).
+        ``duplicates`` (second detections of one hand that were masked) and ``switches`` (how often the
+        hands changed slots).
 
     Raises:
         AslError: another shape.
