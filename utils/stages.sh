@@ -50,10 +50,23 @@ splits() {
 # decode_and_score SPLIT METHOD METRIC: hypotheses of $exp for one split, and their numbers.
 decode_and_score() {
   local dir=$exp/decode_$1_$2 graph=()
-  if [ "$2" = graph ]; then graph=(--in "$exp/graph"); fi
+  if [ "$2" = graph ]; then graph=("$exp/graph"); fi
   step --in "$exp/train.json" "$exp/checkpoints" "data/$1/cuts.jsonl.gz" data/landmarks ${graph[@]+"${graph[@]}"} \
     --out "$dir/hyp.jsonl" --via="$decode_cmd" -- \
     asl decode --exp "$exp" --data data --split "$1" --method "$2" --engine "$engine" --out "$dir"
-  step --in "$dir/hyp.jsonl" "data/$1/supervisions.jsonl.gz" --out "$dir/result.json" -- \
-    asl score --decode "$dir" --data data --split "$1" --metric "$3"
+  score_folder "$dir" "$1" "$3"
+}
+
+# score_baseline SPLIT: a linear SVM's hypotheses for one split of isolated signs, and their numbers.
+score_baseline() {
+  local dir=exp/svm/decode_$1_svm
+  step --in data/train/cuts.jsonl.gz "data/$1/cuts.jsonl.gz" data/landmarks --out "$dir/hyp.jsonl" -- \
+    asl baseline svm --data data --split "$1" --out "$dir"
+  score_folder "$dir" "$1" topk
+}
+
+# score_folder DIR SPLIT METRIC: the numbers of the hypotheses in DIR.
+score_folder() {
+  step --in "$1/hyp.jsonl" "$1/decode.json" "data/$2/supervisions.jsonl.gz" --out "$1/result.json" -- \
+    asl score --decode "$1" --data data --split "$2" --metric "$3"
 }

@@ -10,6 +10,7 @@ recipe_help="A corpus described by --corpus-dir's corpus.csv (id,path,split,text
 option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or CTC (sentences, or one sign)"
 option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
 option seed 0 number "seed of everything that is random in training"
+option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
 cd "$recipe_dir"
@@ -61,6 +62,7 @@ if stage 6 "decode and score"; then
     [ "$grammar" = none ] || methods="$methods graph"
   fi
   for split in $(splits val test); do
+    if $baseline; then score_baseline "$split"; fi
     for method in $methods; do
       decode_and_score "$split" "$method" "$metric"
     done
@@ -68,5 +70,5 @@ if stage 6 "decode and score"; then
 fi
 
 if stage 7 "result table"; then
-  step -- asl results --exp exp --copy-to results --out RESULTS.md
+  step -- asl results exp --keep results --out RESULTS.md
 fi
