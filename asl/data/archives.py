@@ -1,4 +1,4 @@
-"""One archive of stage 2: a run of clips -> ``<split>-00000.h5`` and the index that says what it was made from.
+"""One archive of stage 2: a run of clips -> ``<split>-00000.h5``, and an index that says what of.
 
 The index is written after the archive. An archive whose index is there and agrees with its inputs is done and
 is not made again; one without is made from the start. So an import can be killed at any moment.
@@ -89,8 +89,8 @@ def _pairs(folder: Path) -> Iterator[Tuple[Row, Row]]:
         clip_id = recording.get("id")
         if clip_id is None or supervision.get("recording_id") != clip_id:
             raise AslError(
-                f"{names[1]} line {number}: of recording {supervision.get('recording_id')!r}, but {names[0]} has "
-                f"{clip_id!r} there; they must list the same clips in the same order: run stage 1 again"
+                f"{names[1]} line {number}: of recording {supervision.get('recording_id')!r}, but {names[0]} "
+                f"has {clip_id!r} there; they must list the same clips in the same order: run stage 1 again"
             )
         if clip_id in seen:
             raise AslError(f"{names[0]} line {number}: {clip_id!r} is listed twice; run stage 1 again")
@@ -127,7 +127,7 @@ def source_file(recording: Row, folder: Path) -> Path:
 
 
 def read_index(job: ArchiveJob) -> Optional[Row]:
-    """Return the index's head (``key, bytes, failed, stats, layouts``) where the archive is done, else None."""
+    """Return the index's head (key, bytes, failed, stats, layouts) where the archive is done, else None."""
     try:
         head = next(read_jsonl(job.index))
         done = head["key"] == job.key and head["bytes"] == job.path.stat().st_size
@@ -161,14 +161,16 @@ def make_archive(job: ArchiveJob) -> Row:
         try:
             array, layout, fps, counts = _read_clip(recording, job)
         except AslError as e:
-            failed.append({"id": clip_id, "split": job.split, "kind": _kind(e, recording, job), "reason": str(e)})
+            kind = _kind(e, recording, job)
+            failed.append({"id": clip_id, "split": job.split, "kind": kind, "reason": str(e)})
             continue
         arrays.append((clip_id, array))
         cuts.append(make_cut(recording, supervision, array, fps, layout, f"../landmarks/{job.path.name}"))
         layouts.setdefault(layout, clip_id)
         add_counts(stats, {**counts, "clips": 1, "frames": len(array)})
     write_archive(job.path, arrays)
-    head = {"key": job.key, "bytes": job.path.stat().st_size, "failed": failed, "stats": stats, "layouts": layouts}
+    size = job.path.stat().st_size
+    head = {"key": job.key, "bytes": size, "failed": failed, "stats": stats, "layouts": layouts}
     write_jsonl(job.index, [head, *cuts])
     return head
 
@@ -197,7 +199,7 @@ def _read_clip(recording: Row, job: ArchiveJob) -> Tuple[np.ndarray, str, Fracti
     if counts:
         counts = {**counts, "stale_clips": int(counts["stale"] > 0)}
     if not np.isfinite(array[..., 0]).any():
-        raise AslError(f"{path}: no hand is left once those of the clip before are masked; leave the clip out")
+        raise AslError(f"{path}: nothing is left once hands of the clip before are masked; leave it out")
     return array, clip.layout, fps, counts
 
 

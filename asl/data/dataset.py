@@ -28,7 +28,9 @@ class LandmarkDataset(Dataset):
         augment: whether training batches are augmented.
     """
 
-    def __init__(self, pipeline: LandmarkPipeline, text: CutText, seed: int = 0, augment: bool = True) -> None:
+    def __init__(
+        self, pipeline: LandmarkPipeline, text: CutText, seed: int = 0, augment: bool = True
+    ) -> None:
         self.pipeline, self.text, self.seed, self.augment = pipeline, text, seed, augment
         self.layout: Layout = pipeline.layout
         self.reader = ArchiveReader()
@@ -76,14 +78,14 @@ def check_layout(cut: Any, layout: Layout) -> None:
         return
     held = get_layout(name)
     raise AslError(
-        f"cut {cut.id} has landmarks of layout {name} ({held.num_points} points, {numbers} numbers a frame), but the "
-        f"pipeline takes {layout.name} ({layout.num_points} points, {layout.num_features} numbers a frame); set "
-        f"data.pipeline.layout: {name}, or import with --layout {layout.name}"
+        f"cut {cut.id} has landmarks of layout {name} ({held.num_points} points, {numbers} numbers a frame), "
+        f"but the pipeline takes {layout.name} ({layout.num_points} points, {layout.num_features} numbers a "
+        f"frame); set data.pipeline.layout to {name}, or import with --layout {layout.name}"
     )
 
 
 def pad(arrays: List[np.ndarray]) -> torch.Tensor:
-    """Stack ``(frames, points, dims)`` arrays to float32 ``(batch, frames, points, dims)``, NaN in padding."""
+    """Stack ``(frames, points, dims)`` arrays to float32 ``(batch, frames, points, dims)``, padded by NaN."""
     longest = max(len(a) for a in arrays)
     out = np.full((len(arrays), longest, *arrays[0].shape[1:]), np.nan, dtype=np.float32)
     for row, array in zip(out, arrays):

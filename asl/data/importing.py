@@ -1,7 +1,6 @@
 """Stage 2: landmark files that exist already -> ``data/landmarks`` and ``data/<split>/cuts.jsonl.gz``."""
 
 import concurrent.futures
-import contextlib
 import itertools
 import math
 import os
@@ -9,7 +8,7 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from asl.common.errors import AslError
 from asl.common.files import write_json
@@ -17,7 +16,7 @@ from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archive
 from asl.data.storage import write_cuts
 
 _ORDER = ("train", "val", "test")
-_ARCHIVE = re.compile(r"(.+-\d{5})\.h5")
+_ARCHIVE = re.compile(r"(.+-\d{5})\.(?:h5|jsonl\.gz)")
 _LEFTOVER = re.compile(r"\.tmp(\d+)\..*")
 _KINDS = ("missing", "changed", "unusable")
 
@@ -32,9 +31,9 @@ def import_landmarks(
     """Import landmark files into archives and write the cuts (stage 2).
 
     Reads ``<data>/<split>/{recordings,supervisions}.jsonl.gz`` of every split; a recording's source is its
-    landmark file (.npy, .npz, .pose). Hands in the order of detection are tracked into a left and a right one, and hands
-    left over from the clip before are masked. Writes ``<data>/landmarks/<split>-00000.h5`` ...,
-    ``<data>/<split>/cuts.jsonl.gz`` and ``<data>/landmarks/report.json``.
+    landmark file (.npy, .npz, .pose). Hands in the order of detection are tracked into a left and a right
+    one, and hands left over from the clip before are masked. Writes ``<data>/landmarks/<split>-00000.h5``
+    and so on, ``<data>/<split>/cuts.jsonl.gz`` and ``<data>/landmarks/report.json``.
 
     May be killed at any moment and started again: archives that are done and whose inputs have not changed
     are kept, and the end is the same.
@@ -65,7 +64,7 @@ def import_landmarks(
         get_layout(layout)
     root = Path(data)
     plan = {split: plan_archives(root, split, layout) for split in _splits(root)}
-    _remove_leftovers(root / "landmarks", plan)
+    _remove_temporary(root)
     todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
     # Archives change under the cuts that point into them: until they are whole there are no cuts.
     for split in {job.split for job in todo}:
@@ -83,6 +82,7 @@ def import_landmarks(
         raise
     for split, jobs in plan.items():
         write_cuts(root / split / "cuts.jsonl.gz", itertools.chain.from_iterable(map(read_index_cuts, jobs)))
+    _remove_unlisted(root / "landmarks", plan)
     return report
 
 
@@ -94,13 +94,20 @@ def _splits(root: Path) -> List[str]:
     return sorted(found, key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s))
 
 
-def _remove_leftovers(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
-    """Remove archives of clips that are no longer listed and temporary files of processes that are gone."""
-    wanted = {job.path.stem for jobs in plan.values() for job in jobs}
-    for path in [*out.glob("*.h5"), *out.glob(".index/*.jsonl.gz"), *out.rglob(".tmp*")]:
-        archive = _ARCHIVE.fullmatch(path.name.replace(".jsonl.gz", ".h5"))
+def _remove_temporary(root: Path) -> None:
+    """Remove the temporary files of processes that are gone."""
+    for path in root.rglob(".tmp*"):
         leftover = _LEFTOVER.fullmatch(path.name)
-        if (archive and archive[1] not in wanted) or (leftover and not _alive(int(leftover[1]))):
+        if leftover and not _alive(int(leftover[1])):
+            path.unlink(missing_ok=True)
+
+
+def _remove_unlisted(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
+    """Remove archives of clips that are no longer listed."""
+    wanted = {job.path.stem for jobs in plan.values() for job in jobs}
+    for path in [*out.glob("*.h5"), *out.glob(".index/*.jsonl.gz")]:
+        archive = _ARCHIVE.fullmatch(path.name)
+        if archive and archive[1] not in wanted:
             path.unlink(missing_ok=True)
 
 
@@ -194,11 +201,13 @@ def _check(report: Dict[str, Any], max_failures: float, root: Path) -> None:
         examples = ", ".join(f"{layout} (clip {clip_id})" for layout, clip_id in report["layouts"].items())
         raise AslError(f"the clips have different layouts: {examples}; give the one to cut out by --layout")
     for split, row in report["splits"].items():
+        if not row["listed"]:
+            raise AslError(f"{root / split / 'recordings.jsonl.gz'} lists no clip; run stage 1 again")
         failed = row["listed"] - row["clips"]
         if failed > math.floor(max_failures * row["listed"]) or row["clips"] == 0:
             first = next(f for f in report["failed"] if f["split"] == split)
             raise AslError(
-                f"{split}: {failed} of {row['listed']} clips cannot be used (first: {first['id']}: {first['reason']}); "
-                f"all are listed in {root / 'landmarks' / 'report.json'}: mend them, or allow a share of them by "
-                "--max-failures 0.01 (they are then left out, and count as wrong in scoring)"
+                f"{split}: {failed} of {row['listed']} clips cannot be used (first: {first['id']}: "
+                f"{first['reason']}); all are listed in {root / 'landmarks' / 'report.json'}: mend them, or "
+                "allow a share by --max-failures 0.01 (they are left out then, and count as wrong in scoring)"
             )

@@ -150,7 +150,9 @@ class LandmarkDataModule(L.LightningDataModule):
         frames = self.pipeline.frames or cut.num_frames
         return -(-frames // subsampling) < frames_needed(self.text.tokens(cut, training=True))
 
-    def _sequential(self, cuts: Iterable[Any], sizes: Optional[Sizes], rank: int, world_size: int) -> DataLoader:
+    def _sequential(
+        self, cuts: Iterable[Any], sizes: Optional[Sizes], rank: int, world_size: int
+    ) -> DataLoader:
         if sizes is None:
             sizes = measure(cuts, lambda cut: len(self.text.tokens(cut, training=False)), lambda cut: False)
         return self._loader(SequentialSampler(cuts, sizes, self.bounds, rank, world_size))

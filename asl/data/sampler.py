@@ -124,7 +124,7 @@ class BucketConstraint(SamplingConstraint):
 
     @classmethod
     def plan(cls, sizes: Sizes, bounds: Bounds, num_buckets: int) -> Tuple["BucketConstraint", int]:
-        """Divide clips into buckets that hold about as many frames each; also return the batches of an epoch."""
+        """Divide clips into buckets that hold about as many frames each; also return an epoch's batches."""
         ordered = np.sort(sizes.frames).astype(np.int64)
         share = np.searchsorted(np.cumsum(ordered), ordered.sum() * np.arange(1, num_buckets) / num_buckets)
         edges = sorted({int(ordered[i]) for i in share} - {int(ordered[-1])})
@@ -169,7 +169,7 @@ class TrainSampler(Sampler):
         buffer: int = 10_000,
     ) -> None:
         if len(sizes.frames) == 0:
-            raise AslError("there is no clip to train on; see data/landmarks/report.json and what was dropped")
+            raise AslError("there is no clip to train on; see data/landmarks/report.json")
         if num_buckets < 1:
             raise AslError(f"num_buckets is {num_buckets}; give 1 or more")
         self.cuts = _Kept(cuts, sizes.dropped)
@@ -238,7 +238,7 @@ class SequentialSampler(Sampler):
         self, cuts: Iterable[Any], sizes: Sizes, bounds: Bounds, rank: int = 0, world_size: int = 1
     ) -> None:
         if len(sizes.frames) < world_size:
-            raise AslError(f"{len(sizes.frames)} clips cannot be shared by {world_size} processes; use fewer devices")
+            raise AslError(f"{len(sizes.frames)} clips cannot be shared by {world_size} processes; use fewer")
         self.cuts, self.rank, self.world_size = cuts, rank, world_size
         self.ends = split_evenly(consecutive(sizes, bounds), world_size)
 

@@ -42,7 +42,7 @@ def write_archive(path: PathLike, clips: Iterable[Tuple[str, np.ndarray]]) -> No
     with h5py.File("archive.h5", "w", driver="core", backing_store=False) as file:
         for clip_id, array in clips:
             if array.dtype not in (np.float16, np.float32) or array.ndim != 3:
-                raise ValueError(f"{clip_id}: {array.dtype} {array.shape}; expected float16 or float32, 3 dims")
+                raise ValueError(f"{clip_id}: {array.dtype} {array.shape}; not float16 or float32 of 3 dims")
             file.create_dataset(archive_key(clip_id), data=array.reshape(array.shape[0], -1))
         file.flush()
         image = file.id.get_file_image()
@@ -67,9 +67,9 @@ def make_cut(recording: Dict[str, Any], supervision: Dict[str, Any], array: np.n
     duration = frames * fps.denominator / fps.numerator
     features = Features(
         type=TYPE_PREFIX + layout, num_frames=frames, num_features=math.prod(array.shape[1:]),
-        frame_shift=fps.denominator / fps.numerator, sampling_rate=fps.numerator, start=0.0, duration=duration,
+        frame_shift=fps.denominator / fps.numerator, sampling_rate=fps.numerator,
+        start=0.0, duration=duration, recording_id=recording["id"], channels=0,
         storage_type=STORAGE, storage_path=storage_path, storage_key=archive_key(recording["id"]),
-        recording_id=recording["id"], channels=0,
     )  # fmt: skip
     segment = SupervisionSegment.from_dict(dict(supervision))
     return MonoCut(
@@ -171,8 +171,8 @@ class ArchiveReader:
         array = dataset[first : first + wanted]
         if array.shape != (wanted, features.num_features):
             raise AslError(
-                f"cut {cut.id}: {features.storage_path} holds {array.shape[0]} frames of {array.shape[-1]} numbers, "
-                f"the manifest says {wanted} of {features.num_features}; run stage 2 again"
+                f"cut {cut.id}: {features.storage_path} holds {array.shape[0]} frames of {array.shape[-1]} "
+                f"numbers, the manifest says {wanted} of {features.num_features}; run stage 2 again"
             )
         return array
 
@@ -194,7 +194,9 @@ class ArchiveReader:
             self._open.move_to_end(path)
             return self._open[path][key]
         except FileNotFoundError:
-            raise AslError(f"cut {cut_id}: the manifest names {path}, which does not exist; run stage 2 again") from None
+            raise AslError(
+                f"cut {cut_id}: the manifest names {path}, which does not exist; run stage 2 again"
+            ) from None
         except OSError as e:
             raise AslError(f"cut {cut_id}: cannot read {path} ({e}); run stage 2 again") from e
         except KeyError:
