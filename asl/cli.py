@@ -22,7 +22,9 @@ class Command(NamedTuple):
 
 COMMANDS: Dict[str, Command] = {
     "doctor": Command("asl.common.doctor:doctor", "what is installed, what works, what mends the rest"),
-    "synthesize": Command("asl.corpora.synthetic:synthesize", "a small synthetic corpus in an owner's own format"),
+    "synthesize": Command(
+        "asl.corpora.synthetic:synthesize", "a small synthetic corpus in an owner's own format", positional=("dir",)
+    ),
     "check wlasl": Command("asl.corpora.wlasl:check", "what is there and what is missing of WLASL"),
     "check csv": Command("asl.corpora.csv:check", "the same for a corpus described by one CSV"),
     "prepare wlasl": Command("asl.corpora.wlasl:prepare", "WLASL -> manifests and data/lang"),

@@ -110,12 +110,12 @@ def why_run(now: Dict, outputs: Sequence[str], force: bool) -> Optional[str]:
 
 def log_path(stage: str, command: Sequence[str], outputs: Sequence[str]) -> Path:
     """``exp/<name>/log/`` where the step writes into an experiment, else ``data/log/``."""
-    parts = Path(outputs[0]).parts
-    folder = Path("data/log")
-    if "exp" in parts[:-1]:
-        folder = Path(*parts[: parts.index("exp") + 2]) / "log"
     verb = "-".join(word for word in command[1:3] if word.isidentifier()) or Path(command[0]).name
-    return folder / f"stage{stage}-{verb}-{Path(outputs[0]).name.split('.')[0]}.log"
+    parts = Path(outputs[0]).parts if outputs else ()
+    if "exp" not in parts[:-1]:
+        return Path("data/log") / f"stage{stage}-{verb}.log"
+    inside = parts.index("exp") + 2
+    return Path(*parts[:inside]) / "log" / ("-".join([f"stage{stage}", verb, *parts[inside:-1]]) + ".log")
 
 
 @contextlib.contextmanager
@@ -203,7 +203,7 @@ def run_step(
     """
     print(f"  {shlex.join(command)}", flush=True)
     if not outputs:
-        _run(command, via, log_path(stage, command, ["data/check"]), stage, None)
+        _run(command, via, log_path(stage, command, outputs), stage, None)
         return
     marker = marker_path(outputs[0])
     with only_one(marker) as lock:
