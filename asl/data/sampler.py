@@ -8,11 +8,13 @@ Decoding: the clips in the manifest's order, none left out.
 """
 
 import bisect
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any, Callable, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+from lhotse.dataset import DynamicBucketingSampler
 from lhotse.dataset.sampling.base import SamplingConstraint
 from torch.utils.data import Sampler
 
@@ -141,8 +143,8 @@ class BucketConstraint(SamplingConstraint):
 class TrainSampler(Sampler):
     """Shuffled batches of clips of like length; the same number of steps on every process.
 
-    The last batches of an epoch are shared out again where there are fewer than processes (with fewer clips
-    than processes some are given twice, their ids marked), as lhotse's samplers do.
+    Where there are fewer last batches in an epoch than processes they are halved for the others; where there
+    are fewer clips than that, some are given twice.
 
     Args:
         cuts: the clips; read anew in every epoch.
@@ -193,25 +195,48 @@ class TrainSampler(Sampler):
         self._epoch, self._start = epoch, (epoch, step)
 
     def __iter__(self) -> Iterator[Batch]:
-        from lhotse.dataset import DynamicBucketingSampler
-
         epoch = self._epoch
-        order = DynamicBucketingSampler(
+        groups = _Groups(
             self.cuts,
             constraint=self.constraint,
             duration_bins=self.constraint.edges,
             buffer_size=self.buffer,
             shuffle=True,
-            drop_last=False,
-            sync_buckets=self.world_size > 1,
+            # With False lhotse (1.32, 1.33) takes empty buckets for full ones at the end and stops early.
+            sync_buckets=True,
             seed=derive_seed(self.seed, "order", epoch),
             rank=self.rank,
             world_size=self.world_size,
         )
         skip = self._start[1] if self._start[0] == epoch else 0
-        for step, cuts in enumerate(order):
+        for step, group in enumerate(groups):
             if step >= skip:
-                yield Batch(epoch, step * self.world_size + self.rank, list(cuts), training=True)
+                yield Batch(epoch, step * self.world_size + self.rank, group[self.rank], training=True)
+
+
+class _Groups(DynamicBucketingSampler):
+    """Batches in groups, one for each process, from one bucket where it can be: no process waits long.
+
+    lhotse mixes the last, incomplete group anew, whatever its bounds; here its largest batches are halved.
+    """
+
+    def __next__(self) -> List[List[Any]]:
+        batches: List[List[Any]] = []
+        with contextlib.suppress(StopIteration):
+            while len(batches) < self.world_size:
+                batches.append(list(self._next_batch()))
+        if not batches:
+            raise StopIteration
+        whole = list(batches)
+        while len(batches) < self.world_size:
+            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+            half = len(batches[largest]) // 2
+            if half:
+                batches += [batches[largest][half:]]
+                batches[largest] = batches[largest][:half]
+            else:
+                batches.append(whole[len(batches) % len(whole)][:1])
+        return batches
 
 
 class _Kept:
