@@ -62,6 +62,7 @@ def draw_strip(
     seen = place[chosen][found[chosen]]
     low, high = seen.min(axis=0), np.minimum(seen.max(axis=0), _BELOW)  # legs out of the picture are guesses
     low, high = low - _MARGIN * (high - low).max(), high + _MARGIN * (high - low).max()
+    high = np.maximum(high, low + 0.02)
     width, height = high - low
     figure = Figure(figsize=(1.9 * len(chosen), 1.9 * min(max(height / width, 0.3), 3) + 0.6), dpi=100)
     FigureCanvasAgg(figure)
