@@ -88,10 +88,10 @@ def mask_stale_start(array: np.ndarray) -> Tuple[np.ndarray, int]:
     onto a real hand needs no mask. The rule is careful: hands at the picture's edge come and go in one place.
 
     Measured: it masks one frame in 2 of the 1,253 clips of WLASL that start with a hand. That these two are
-    leftovers is not proven: no other clip's last hand matches them, and the rule would fire as often (16 of
-    5,038) where a hand is first seen later in a clip, which can only be a false detection. Either is rightly
-    masked. MediaPipe run over 112 joints of real videos without a reset left a wrong hand at 1 of them, for
-    one frame beside a real hand; the rule does not see such a one.
+    leftovers is not proven: no clip there ends with such a hand (the clip before need not be there), and the
+    rule would fire as often (16 of 5,038) where a hand is first seen later in a clip, so they may as well be
+    false detections or hands seen for a moment. MediaPipe run over 112 joints of real videos without a reset
+    left a wrong hand at 1 of them, for one frame beside a real hand; the rule does not see such a one.
 
     Args:
         array: ``(frames, 2, 21, 3)``, NaN where no hand was found. It is not changed.
@@ -201,9 +201,9 @@ def track_hands(array: np.ndarray) -> Tuple[np.ndarray, Dict[str, int]]:
     Measured against following the wrists greedily and naming the two paths by their mean places. How2Sign's
     89 clips, whose hands are known, with shuffled slots and hands taken out (the costs were set on these
     clips too): 98.6 % of the hands come out under their name, greedily 95.2 %, but fewer clips without any
-    error (102 of 178 against 121; dropped duplicates count as errors in both figures of this function). WLASL's
-    6,291 clips: 90 % of the tracks have their name's chirality, greedily 83 %; steps of more than a hand size
-    between neighbouring frames fall from 50 to 14 in 1,000, as they do greedily.
+    error (102 of 178 against 121; for this function dropped duplicates count as errors). On WLASL's 6,291
+    clips 90 % of the tracks have their name's chirality, greedily 83 %; steps of more than a hand size between
+    neighbouring frames fall from 50 to 14 in 1,000, as they do greedily.
 
     Args:
         array: ``(frames, 2, 21, 3)`` two hands in any order, NaN where none was found. It is not changed.
