@@ -31,7 +31,7 @@ def bootstrap(n: int, statistic: Statistic, replications: int = REPLICATIONS, se
         AslError: fewer than one replication.
     """
     if replications < 1:
-        raise AslError(f"{replications} replications make no interval; give 1 or more, such as {REPLICATIONS}")
+        raise AslError(f"{replications} replications make no interval; give 1 or more, as {REPLICATIONS}")
     values = np.concatenate([statistic(weights) for weights in resamples(n, replications, seed)])
     tail = (1 - LEVEL) / 2
     return np.quantile(values, [tail, 1 - tail], axis=0, method="inverted_cdf").T

@@ -8,6 +8,7 @@ clips are.
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -32,7 +33,8 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     """What is known of a decode folder: from its ``decode.json``, its experiment, and the corpus report.
 
     Both files may be absent, and any key of them: what nobody tells is null. The system is then called after
-    the experiment's folder. A corpus is synthetic where either file says so.
+    the experiment's folder, without its seed: runs that differ in the seed alone are one system. A corpus is
+    synthetic where either file says so.
 
     Raises:
         AslError: the folder was decoded from another split; one of the files is not JSON.
@@ -53,8 +55,8 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
         "signer_independent": bool(report.get("signer_independent")),
         "split": split,
         "subset": meta.get("subset", report.get("subset")),
-        "system": meta.get("system") or decode.resolve().parent.name,
-        "method": meta.get("method"),
+        "system": _system(meta.get("system") or decode.resolve().parent.name, meta.get("seed")),
+        "method": ", ".join(part for part in (meta.get("method"), meta.get("engine")) if part) or None,
         "checkpoint": meta.get("checkpoint"),
         "seed": meta.get("seed"),
         "parameters": meta.get("parameters"),
@@ -63,6 +65,10 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
         "command": " ".join(command) if isinstance(command, list) else command,
         "n_official": report.get("splits", {}).get(split, {}).get("official"),
     }
+
+
+def _system(name: str, seed: Optional[int]) -> str:
+    return re.sub(rf"[-_.]seed[-_]?{seed}$", "", name) if seed is not None else name
 
 
 def _read_if_there(path: Path) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import write_json, write_text
@@ -37,9 +37,7 @@ def results(
     found = [path for folder in dirs for path in find(folder)]
     files = list(dict.fromkeys(found))
     if not print_only:
-        for path in files:
-            result = read_result(path)
-            write_json(Path(keep) / stable_name(result), result)
+        _copy(files, keep)
         files = find(keep)
     made = tables([(str(path), read_result(path)) for path in files])
     print("\n\n".join(text_table(table) for table in made))
@@ -60,6 +58,24 @@ def find(folder: str) -> List[Path]:
     raise AslError(
         f"there is no result.json in {folder} nor in its decode folders; decode and score first (stage 6)"
     )
+
+
+def _copy(files: Sequence[Path], keep: str) -> None:
+    """Copy each result into ``keep``; nothing is written unless all of them are whole and differ in name."""
+    copies: Dict[str, Tuple[Path, Dict[str, Any]]] = {}
+    for path in files:
+        result = read_result(path)
+        if path.resolve().parent == Path(keep).resolve():
+            continue
+        name = stable_name(result)
+        if name in copies:
+            raise AslError(
+                f"{path} and {copies[name][0]} would both be kept as {keep}/{name}: the same "
+                "system and seed; remove one of them"
+            )
+        copies[name] = (path, result)
+    for name, (_, result) in copies.items():
+        write_json(Path(keep) / name, result)
 
 
 def stable_name(result: Dict[str, Any]) -> str:

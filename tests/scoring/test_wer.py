@@ -78,7 +78,8 @@ def test_icefalls_files():
         text.splitlines()
         == """%WER = 46.15
 Errors: 2 insertions, 3 deletions, 1 substitutions, over 13 reference words (9 correct)
-Search below for sections starting with PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, PER-WORD STATS:
+Search below for sections starting with PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, \
+PER-WORD STATS:
 
 PER-UTT DETAILS: corr or (ref->hyp)
 u1:\tTHE ASSOCIATION OF (EDISON->ADDISON) COMPANIES
