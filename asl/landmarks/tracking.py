@@ -202,8 +202,8 @@ def track_hands(array: np.ndarray) -> Tuple[np.ndarray, Dict[str, int]]:
     89 clips, whose hands are known, with shuffled slots and hands taken out (the costs were set on these
     clips too): 98.6 % of the hands come out under their name, greedily 95.2 %, but fewer clips without any
     error (102 of 178 against 121; for this function dropped duplicates count as errors). On WLASL's 6,291
-    clips 90 % of the tracks have their name's chirality, greedily 83 %; steps of more than a hand size between
-    neighbouring frames fall from 50 to 14 in 1,000, as they do greedily.
+    clips 90 % of the tracks have their name's chirality, greedily 83 %; steps of more than a hand size
+    between neighbouring frames fall from 50 to 14 in 1,000, as they do greedily.
 
     Args:
         array: ``(frames, 2, 21, 3)`` two hands in any order, NaN where none was found. It is not changed.
