@@ -51,8 +51,9 @@ class LandmarkPipeline:
         augment: Optional[aug.AugmentConfig] = None,
     ) -> None:
         self.layout = get_layout(layout)
-        if space not in (2, 3) or space > self.layout.num_dims:
-            raise AslError(f"pipeline: space={space}, but layout {layout} has dims {self.layout.dims}; give 2 or 3")
+        if not 2 <= space <= self.layout.num_space:
+            places = ", ".join(self.layout.dims[: self.layout.num_space])
+            raise AslError(f"pipeline: space={space}, but layout {layout} has {places}; give 2 to {self.layout.num_space}")
         if frames is not None and frames < 2:
             raise AslError(f"pipeline: frames={frames}; give 2 or more, or null to keep a clip's own rate")
         self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
@@ -88,7 +89,7 @@ class LandmarkPipeline:
             Features ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found, and the
             output lengths ``(batch,)``.
         """
-        x, known, found = fill_gaps(landmarks, lengths, self.max_gap)
+        x, known, found = fill_gaps(landmarks[..., : self.layout.num_space], lengths, self.max_gap)
         config = self.augment if training else None
         draw = aug.Draw(generator, x.device)
         x, known, found, out_lengths = self._read(x, known, found, lengths, config, draw)

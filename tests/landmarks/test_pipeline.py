@@ -75,11 +75,11 @@ def test_a_left_hand_looks_like_the_right_hand_it_mirrors():
     assert torch.allclose(left, right, atol=1e-4)
 
 
-@pytest.mark.parametrize("layout", ["hands42", "pose33", "holistic543", "hands_body51"])
+@pytest.mark.parametrize("layout", ["hands42", "pose33", "holistic543", "hands_body51", "openpose137"])
 @pytest.mark.parametrize("frames", [24, None])
 def test_features_have_the_promised_widths_and_no_nan(layout, frames):
     shape = get_layout(layout)
-    pipeline = LandmarkPipeline(layout, frames=frames, lags=(1, 2), augment=aug.AugmentConfig())
+    pipeline = LandmarkPipeline(layout, frames=frames, space=2, lags=(1, 2), augment=aug.AugmentConfig())
     x = torch.rand(2, 20, shape.num_points, shape.num_dims)
     x[0, 5:9] = NAN
     x[1, 15:] = NAN
