@@ -13,7 +13,8 @@ from asl.scoring.result import unpack
 # metric -> heading; of these the first of each kind carry an interval
 _HEADINGS = {
     "top1": "top-1", "top5": "top-5", "top10": "top-10",
-    "top1_class": "per class top-1", "top5_class": "top-5", "top10_class": "top-10", "wer": "WER",
+    "top1_class": "per class top-1", "top5_class": "per class top-5", "top10_class": "per class top-10",
+    "wer": "WER",
 }  # fmt: skip
 _WITH_INTERVAL = ("top1", "top1_class", "wer")
 Interval = Tuple[Optional[float], Optional[float]]
