@@ -41,6 +41,9 @@ for file in egs/*/conf/run_all.txt; do
     corpus=run_all/corpora/$name recipe=run_all/$name
     "${asl[@]}" synthesize "$corpus" --format "$name"
     [ -d "$recipe" ] || utils/copy_recipe.sh "./$recipe" "$name" >/dev/null
+    for part in run.sh cmd.sh conf local; do # the recipe may have changed since it was copied
+      if [ -e "egs/$name/$part" ]; then cp -R "egs/$name/$part" "$recipe/"; fi
+    done
   fi
   # the lines of the file are words for run.sh: split at blanks, nothing in them is evaluated
   while read -r for_kind words; do

@@ -1,17 +1,19 @@
 # Sourced by run.sh through utils/recipe.sh: declare options with `option`, then call `parse_options "$@"`.
 # Needs bash 3.2. No value is ever evaluated: it is checked, then assigned with printf -v.
+# Local names start with _ so that an option may have any name.
 # shellcheck shell=bash
 
 option_names=() option_kinds=() option_helps=()
 
 # option NAME DEFAULT KIND HELP: declare --NAME and set the variable NAME (with _ for -) to DEFAULT.
-# KIND: number (0, 1, 2 ...), count (1, 2 ...), text, file or folder (must exist), flag (takes no value), or the words allowed: a|b|c.
+# KIND: number (0, 1, 2 ...), count (1, 2 ...), text, file or folder (must exist), flag (takes no value), or the
+# words that are allowed: a|b|c.
 option() {
-  local name=${1//-/_}
-  option_names+=("$name")
+  local _name=${1//-/_}
+  option_names+=("$_name")
   option_kinds+=("$3")
   option_helps+=("$4")
-  printf -v "$name" %s "$2"
+  printf -v "$_name" %s "$2"
 }
 
 # The options that every recipe has. A recipe may call `option` again for another default: the last one counts.
@@ -29,78 +31,79 @@ option list_stages false flag "print the stages, run nothing"
 option_error() { echo "$0: error: $1; $0 --help lists the options" >&2; exit 2; }
 
 option_help() {
-  local i name value
+  local _i _name _value
   echo "usage: $0 [OPTIONS]"
   [ -z "${recipe_help:-}" ] || printf '\n%s\n' "$recipe_help"
   echo
-  for i in "${!option_names[@]}"; do
-    name=${option_names[$i]} value=${!option_names[$i]}
-    case " ${option_names[*]:$((i + 1))} " in *" $name "*) continue ;; esac # declared again below
-    case ${option_kinds[$i]} in
-      flag) printf '  --%-24s %s\n' "${name//_/-}" "${option_helps[$i]}" ;;
-      *) printf '  --%-24s %s%s\n' "${name//_/-} ${option_kinds[$i]}" "${option_helps[$i]}" "${value:+ (now: $value)}" ;;
+  for _i in "${!option_names[@]}"; do
+    _name=${option_names[$_i]} _value=${!option_names[$_i]}
+    case " ${option_names[*]:$((_i + 1))} " in *" $_name "*) continue ;; esac # declared again below
+    case ${option_kinds[$_i]} in
+      flag) printf '  --%-24s %s\n' "${_name//_/-}" "${option_helps[$_i]}" ;;
+      *) printf '  --%-24s %s%s\n' "${_name//_/-} ${option_kinds[$_i]}" "${option_helps[$_i]}" \
+        "${_value:+ (now: $_value)}" ;;
     esac
   done
 }
 
 # option_set NAME KIND VALUE: check VALUE and assign it; paths become absolute, seen from where the user stands.
 option_set() {
-  local name=$1 kind=$2 value=$3 shown="--${1//_/-}"
-  case $kind in
+  local _value=$3 _shown="--${1//_/-}"
+  case $2 in
     number | count)
-      case $value in '' | *[!0-9]* | ??????????*) option_error "$shown wants a whole number, not '$value'" ;; esac
-      value=$((10#$value))
-      [ "$kind" = number ] || [ "$value" -gt 0 ] || option_error "$shown wants 1 or more, not 0" ;;
-    folder) [ -d "$value" ] || option_error "$shown: there is no folder '$value'"
-      value=$(cd "$value" && pwd) ;;
+      case $_value in '' | *[!0-9]* | ??????????*) option_error "$_shown wants a whole number, not '$_value'" ;; esac
+      _value=$((10#$_value))
+      [ "$2" = number ] || [ "$_value" -gt 0 ] || option_error "$_shown wants 1 or more, not 0" ;;
+    folder) [ -d "$_value" ] || option_error "$_shown: there is no folder '$_value'"
+      _value=$(cd "$_value" && pwd) ;;
     file)
-      if [ ! -f "$value" ] && [ -f "$recipe_dir/$value" ]; then value=$recipe_dir/$value; fi
-      [ -f "$value" ] || option_error "$shown: there is no file '$value'"
-      value=$(cd "$(dirname "$value")" && pwd)/$(basename "$value")
-      value=${value#"$recipe_dir"/} ;;
+      if [ ! -f "$_value" ] && [ -f "$recipe_dir/$_value" ]; then _value=$recipe_dir/$_value; fi
+      [ -f "$_value" ] || option_error "$_shown: there is no file '$_value'"
+      _value=$(cd "$(dirname "$_value")" && pwd)/$(basename "$_value")
+      _value=${_value#"$recipe_dir"/} ;;
     text | flag) ;;
-    *) case "|$kind|" in *"|$value|"*) ;; *) option_error "$shown is one of $kind, not '$value'" ;; esac ;;
+    *) case "|$2|" in *"|${_value//|/ }|"*) ;; *) option_error "$_shown is one of $2, not '$_value'" ;; esac ;;
   esac
-  printf -v "$name" %s "$value"
+  printf -v "$1" %s "$_value"
 }
 
-# option_kind NAME: sets `kind`; a name that is not declared is an error that lists those that are near.
+# option_kind NAME WORD: sets _kind; a name that is not declared is an error that lists those that are near.
 option_kind() {
-  local i near=
-  kind=
-  for i in "${!option_names[@]}"; do
-    [ "${option_names[$i]}" != "$1" ] || kind=${option_kinds[$i]}
-    case ${option_names[$i]} in "${1:0:2}"*) near="$near --${option_names[$i]//_/-}" ;; esac
+  local _i _near=
+  _kind=
+  for _i in "${!option_names[@]}"; do
+    [ "${option_names[$_i]}" != "$1" ] || _kind=${option_kinds[$_i]}
+    case ${option_names[$_i]} in "${1:0:2}"*) _near="$_near --${option_names[$_i]//_/-}" ;; esac
   done
-  [ -n "$kind" ] || option_error "no option '$2'${near:+ (did you mean$near?)}"
+  [ -n "$_kind" ] || option_error "no option '$2'${_near:+ (did you mean$_near?)}"
 }
 
 parse_options() {
-  local word name kind value help_asked=false
+  local _word _name _kind _value _help=false
   while [ $# -gt 0 ]; do
-    word=$1
+    _word=$1
     shift
-    case $word in
-      --help | -h) help_asked=true; continue ;;
+    case $_word in
+      --help | -h) _help=true; continue ;;
       --*) ;;
-      -*) option_error "'$word' has one dash: options have two, such as -$word" ;;
-      *) option_error "'$word' is not an option: options start with --, such as --stage 3" ;;
+      -*) option_error "'$_word' has one dash: options have two, such as -$_word" ;;
+      *) option_error "'$_word' is not an option: options start with --, such as --stage 3" ;;
     esac
-    name=${word%%=*} name=${name#--} name=${name//-/_}
-    option_kind "$name" "${word%%=*}"
-    if [ "$kind" = flag ]; then
-      [ "$word" = "${word%%=*}" ] || option_error "${word%%=*} takes no value"
-      value=true
-    elif [ "$word" != "${word%%=*}" ]; then
-      value=${word#*=}
+    _name=${_word%%=*} _name=${_name#--} _name=${_name//-/_}
+    option_kind "$_name" "${_word%%=*}"
+    if [ "$_kind" = flag ]; then
+      [ "$_word" = "${_word%%=*}" ] || option_error "${_word%%=*} takes no value"
+      _value=true
+    elif [ "$_word" != "${_word%%=*}" ]; then
+      _value=${_word#*=}
     else
-      [ $# -gt 0 ] || option_error "$word needs a value"
-      case $1 in --*) option_error "$word needs a value, not '$1'" ;; esac
-      value=$1
+      [ $# -gt 0 ] || option_error "$_word needs a value"
+      case $1 in --*) option_error "$_word needs a value, not '$1'" ;; esac
+      _value=$1
       shift
     fi
-    option_set "$name" "$kind" "$value"
+    option_set "$_name" "$_kind" "$_value"
   done
-  if $help_asked; then option_help; exit 0; fi
+  if $_help; then option_help; exit 0; fi
   [ "$stage" -le "$stop_stage" ] || option_error "--stage $stage is after --stop-stage $stop_stage"
 }
