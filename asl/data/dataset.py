@@ -1,10 +1,10 @@
 """Cuts of a batch -> the tensors that a task is given."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from asl.common.errors import AslError
 from asl.common.seeds import derive_seed
@@ -35,7 +35,14 @@ class LandmarkDataset(Dataset):
         self.layout: Layout = pipeline.layout
         self.reader = ArchiveReader()
 
-    def __getitem__(self, batch: Batch) -> Dict[str, Any]:
+    def __getitem__(self, batch: Batch) -> Union[Dict[str, Any], AslError]:
+        """Return ``load(batch)``, or the AslError that it met: ``BatchLoader`` raises it."""
+        try:
+            return self.load(batch)
+        except AslError as e:
+            return e
+
+    def load(self, batch: Batch) -> Dict[str, Any]:
         """Return the batch.
 
         ``ids``, ``texts``, ``speakers``: lists of batch length; ``features`` float32 ``(batch, frames,
@@ -69,6 +76,36 @@ class LandmarkDataset(Dataset):
         """Return ``(frames, points, dims)`` of one cut."""
         check_layout(cut, self.layout)
         return self.reader.read(cut).reshape(-1, self.layout.num_points, self.layout.num_dims)
+
+
+class BatchLoader(DataLoader):
+    """A DataLoader whose workers' AslErrors keep their one sentence (torch would put a traceback before it).
+
+    Args:
+        dataset: makes the batches that the sampler names.
+        sampler: yields ``Batch``.
+        num_workers: processes that make batches; 0: this one does.
+    """
+
+    def __init__(self, dataset: LandmarkDataset, sampler: Any, num_workers: int) -> None:
+        super().__init__(
+            dataset,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=num_workers,
+            worker_init_fn=_one_thread if num_workers else None,
+            persistent_workers=num_workers > 0,
+        )
+
+    def __iter__(self) -> Iterator[Dict[str, Any]]:
+        for item in super().__iter__():
+            if isinstance(item, AslError):
+                raise item
+            yield item
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)  # the cores are for training
 
 
 def check_layout(cut: Any, layout: Layout) -> None:

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 import lightning as L
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from asl.common.errors import AslError
-from asl.data.dataset import LandmarkDataset, check_layout
+from asl.data.dataset import BatchLoader, LandmarkDataset, check_layout
 from asl.data.sampler import Bounds, SequentialSampler, Sizes, TrainSampler, measure
 from asl.data.storage import open_cuts
 from asl.data.text import CutText, frames_needed
@@ -81,7 +79,7 @@ class LandmarkDataModule(L.LightningDataModule):
         check_layout(first, self.pipeline.layout)
         return cuts
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> BatchLoader:
         """Batches of the training split, shuffled and augmented; as many steps on every process.
 
         Where the task has a ``subsampling`` (CTC), clips with fewer frames than their tokens need are left
@@ -98,13 +96,13 @@ class LandmarkDataModule(L.LightningDataModule):
         sampler.start_at(epoch, step)
         return self._loader(sampler)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> BatchLoader:
         """Batches of the validation split (with ``overfit`` of the clips that are trained on), in order."""
         if self.overfit:
             return self._sequential(*self._training_cuts(), *self._process())
         return self._sequential(self.cuts(self.val_split), None, *self._process())
 
-    def loader(self, split: str) -> DataLoader:
+    def loader(self, split: str) -> BatchLoader:
         """All batches of a split in order, not augmented, for decoding."""
         return self._sequential(self.cuts(split), None, 0, 1)
 
@@ -152,24 +150,11 @@ class LandmarkDataModule(L.LightningDataModule):
 
     def _sequential(
         self, cuts: Iterable[Any], sizes: Optional[Sizes], rank: int, world_size: int
-    ) -> DataLoader:
+    ) -> BatchLoader:
         if sizes is None:
             sizes = measure(cuts, lambda cut: len(self.text.tokens(cut, training=False)), lambda cut: False)
         return self._loader(SequentialSampler(cuts, sizes, self.bounds, rank, world_size))
 
-    def _loader(self, sampler: Any) -> DataLoader:
+    def _loader(self, sampler: Any) -> BatchLoader:
         dataset = LandmarkDataset(self.pipeline, self.text, self.seed, augment=not self.overfit)
-        return DataLoader(
-            dataset,
-            sampler=sampler,
-            batch_size=None,
-            num_workers=self.num_workers,
-            worker_init_fn=_one_thread if self.num_workers else None,
-            persistent_workers=self.num_workers > 0,
-        )
-
-
-def _one_thread(worker: int) -> None:
-    """Seed what a worker might draw from besides its batches' generators; leave the cores to training."""
-    torch.set_num_threads(1)
-    np.random.seed(torch.initial_seed() % 2**32)
+        return BatchLoader(dataset, sampler, self.num_workers)

@@ -103,7 +103,8 @@ def test_clips_that_are_no_longer_listed_leave_nothing_behind(make_data):
     assert len(ids(data, "train")) == 5
     assert sorted(contents(data)) == [
         "landmarks/.index/train-00000.jsonl.gz", "landmarks/.index/train-00001.jsonl.gz",
-        "landmarks/report.json", "landmarks/train-00000.h5", "landmarks/train-00001.h5", "train/cuts.jsonl.gz",
+        "landmarks/report.json", "landmarks/train-00000.h5", "landmarks/train-00001.h5",
+        "train/cuts.jsonl.gz",
     ]  # fmt: skip
 
 
@@ -120,7 +121,8 @@ def test_killed_at_any_moment_and_started_again_it_ends_the_same(make_data, root
         "def slow_replace(*args): time.sleep(0.02); replace(*args); time.sleep(0.02)\n"
         "a._read_clip = slow; os.replace = slow_replace\n"
         "from asl.data.importing import import_landmarks\n"
-        "print('ready', flush=True); import_landmarks(sys.argv[2], nj=int(sys.argv[3]), force=len(sys.argv) > 4)"
+        "print('ready', flush=True)\n"
+        "import_landmarks(sys.argv[2], nj=int(sys.argv[3]), force=len(sys.argv) > 4)"
     )
     command = [sys.executable, "-c", slow, str(root), str(data), str(nj)]
     kills = 0
@@ -181,7 +183,8 @@ def spoil(path: Path, how: str):
 def test_a_clip_that_cannot_be_used_is_named_and_may_be_left_out(make_data, capsys, how, kind, message):
     data = make_data(train=10, val=2)
     spoil(data.parent / "corpus" / "train002.npy", how)
-    with pytest.raises(AslError, match=rf"train: 1 of 10 clips cannot be used \(first: train002: .*{message}"):
+    message = rf"train: 1 of 10 clips cannot be used \(first: train002: .*{message}"
+    with pytest.raises(AslError, match=message):
         import_landmarks(str(data))
     assert not list(data.glob("*/cuts.jsonl.gz"))
     report = read_json(data / "landmarks" / "report.json")

@@ -29,7 +29,8 @@ def made(count, seed=0, longest=300):
     for i in range(count):
         frames = int(rng.integers(10, longest))
         tokens[f"c{i:04d}"] = int(rng.integers(1, 12))
-        features = Features("landmarks.hands42", frames, 126, 0.04, 25, 0.0, frames / 25, "numpy_hdf5", "x.h5", str(i))
+        where = ("numpy_hdf5", "x.h5", str(i))
+        features = Features("landmarks.hands42", frames, 126, 0.04, 25, 0.0, frames / 25, *where)
         cuts.append(MonoCut(f"c{i:04d}", 0.0, frames / 25, 0, features=features))
     return Made(CutSet(Again(cuts)), tokens)
 
@@ -48,7 +49,8 @@ BOUNDS = Bounds(clips=8, frames=1500, frames_tokens=9000)
 
 
 def train_sampler(data, **options):
-    return TrainSampler(data.cuts, data.sizes(), options.pop("bounds", BOUNDS), **{"num_buckets": 5, **options})
+    bounds = options.pop("bounds", BOUNDS)
+    return TrainSampler(data.cuts, data.sizes(), bounds, **{"num_buckets": 5, **options})
 
 
 def names(sampler):
@@ -57,7 +59,8 @@ def names(sampler):
 
 def size_of(data, batch):
     frames = max(cut.num_frames for cut in batch.cuts)
-    return len(batch.cuts), len(batch.cuts) * frames, len(batch.cuts) * frames * max(data.tokens[c.id] for c in batch.cuts)
+    clips, tokens = len(batch.cuts), max(data.tokens[cut.id] for cut in batch.cuts)
+    return clips, clips * frames, clips * frames * tokens
 
 
 @pytest.mark.parametrize("num_buckets", [1, 2, 5, 40])
@@ -67,7 +70,8 @@ def test_each_clip_once_within_the_bounds_and_in_as_many_steps_as_said(num_bucke
     for epoch in range(3):
         seen = Counter()
         for rank in range(world_size):
-            sampler = train_sampler(data, num_buckets=num_buckets, rank=rank, world_size=world_size, buffer=10)
+            options = {"num_buckets": num_buckets, "rank": rank, "world_size": world_size}
+            sampler = train_sampler(data, buffer=10, **options)
             sampler.set_epoch(epoch)
             batches = list(sampler)
             assert len(batches) == len(sampler)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from asl.common.errors import AslError
-from asl.data.storage import ArchiveReader, cut_fps, cut_layout, make_cut, open_cuts, write_archive, write_cuts
+from asl.data.storage import (
+    ArchiveReader, cut_fps, cut_layout, make_cut, open_cuts, write_archive, write_cuts
+)  # fmt: skip
 
 RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60000, 1001)]
 
@@ -39,7 +41,7 @@ def write_split(root, clips, rates=(Fraction(25),)):
     for i, (clip_id, array) in enumerate(clips.items()):
         fps = rates[i % len(rates)]
         duration = len(array) / float(fps)
-        supervision = {"id": clip_id, "recording_id": clip_id, "start": 0.0, "duration": duration, "text": "book"}
+        supervision = {"id": clip_id, "recording_id": clip_id, "start": 0.0, "duration": duration}
         row = {"id": clip_id}
         rows.append(make_cut(row, supervision, array, fps, "hands42", "../landmarks/train-00000.h5"))
     write_cuts(root / "train" / "cuts.jsonl.gz", rows)
@@ -88,8 +90,8 @@ def test_lhotse_commands_read_it_from_the_manifests_folder(tmp_path):
     lhotse("validate", "--read-data", "short.jsonl.gz", cwd=folder)
     lhotse("cut", "pad", "-d", "3.0", "cuts.jsonl.gz", "long.jsonl.gz", cwd=folder)
     code = (
-        "from lhotse import CutSet; "
-        "print([c.load_features().shape for n in ('cuts', 'short', 'long') for c in CutSet.from_file(n + '.jsonl.gz')])"
+        "from lhotse import CutSet; names = ['cuts.jsonl.gz', 'short.jsonl.gz', 'long.jsonl.gz']\n"
+        "print([c.load_features().shape for n in names for c in CutSet.from_file(n)])"
     )
     shapes = subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True)
     assert eval(shapes) == [(60, 126), (45, 126), (25, 126), (30, 126), (75, 126), (90, 126)]
@@ -143,7 +145,7 @@ def test_a_missing_or_damaged_archive_names_cut_and_file(tmp_path):
     write_archive(path, [("b", clip(4))])
     with pytest.raises(AslError, match=r"cut a: .*train-00000.h5 holds no 'a'"):
         ArchiveReader().read(cut)
-    with pytest.raises(AslError, match=r"cut b: .*holds 4 frames of 126 numbers, the manifest says 11 of 126"):
+    with pytest.raises(AslError, match=r"cut b: .*holds 4 frames .*, the manifest says 11 of 126"):
         ArchiveReader().read(other)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(AslError, match=r"cut a: cannot read .*train-00000.h5"):
