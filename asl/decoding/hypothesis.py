@@ -26,7 +26,7 @@ class Hypothesis:
 
 
 def check_log_probs(log_probs: torch.Tensor, lengths: torch.Tensor, num_tokens: int) -> torch.Tensor:
-    """Return ``log_probs`` on the CPU as float32 after checking that a decoder can use it.
+    """Return ``log_probs`` as float32, detached, after checking that a decoder can use it.
 
     Args:
         log_probs: ``(batch, frames, tokens)``, each frame normalised.
@@ -45,11 +45,11 @@ def check_log_probs(log_probs: torch.Tensor, lengths: torch.Tensor, num_tokens: 
             f"the network has {log_probs.shape[2]} outputs but tokens.txt has {num_tokens} tokens, blank "
             "counted; use the lang folder that the network was trained with"
         )
-    log_probs = log_probs.detach().to("cpu", torch.float32)
+    log_probs = log_probs.detach().to(torch.float32)
     if (lengths > log_probs.shape[1]).any() or (lengths < 0).any():
         raise ValueError(f"lengths {lengths.tolist()}: not within {log_probs.shape[1]} frames")
     valid = torch.arange(log_probs.shape[1])[None, :] < lengths.cpu()[:, None]
-    bad = (log_probs.isnan().any(dim=2) & valid).any(dim=1).nonzero()
+    bad = (log_probs.isnan().any(dim=2).cpu() & valid).any(dim=1).nonzero()
     if len(bad):
-        raise AslError(f"log-probs of utterance {int(bad[0])} of the batch are NaN; did the training diverge?")
+        raise AslError(f"log-probs of utterance {int(bad[0])} of the batch are NaN; has training diverged?")
     return log_probs

@@ -1,0 +1,1 @@
+"""H, L, G and their composition: one graph, searched by two engines (k2 and kaldi)."""
