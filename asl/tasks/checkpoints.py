@@ -27,7 +27,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class KeepCheckpoints(L.Callback):
     """Write ``last.ckpt`` after every epoch and ``best.ckpt`` when the task's monitor improves; stop early.
 
-    ``checkpoint["asl"]`` says which weights the validation measured: ``state_dict`` or ``ema``.
+    ``checkpoint["asl"]`` says which weights the validation measured (``state_dict`` or ``ema``) and how many
+    epochs are done.
 
     Args:
         folder: where the checkpoints go.

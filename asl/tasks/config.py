@@ -89,7 +89,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--init-from", type=Optional[str], help="experiment folder whose weights training starts from")
     parser.add_argument(
         "--init-allow",
-        type=List[str],
+        type=str,
         nargs="+",
         default=[],
         help="prefixes of parameters that may be missing, unexpected or of another shape in --init-from",
@@ -117,11 +117,17 @@ def _add_data(parser: ArgumentParser) -> None:
     parser.add_class_arguments(data_class(), "data")
 
 
+# a class of any other module is named with it, module.Name
+TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated")
+
+
 def import_classes() -> None:
-    """Import the rooms whose classes may be named in a config by their name alone."""
-    for room in ("asl.models", "asl.tasks"):
-        for module in pkgutil.iter_modules(importlib.import_module(room).__path__, room + "."):
-            importlib.import_module(module.name)
+    """Import the classes that a config may name without their module: our tasks and all of ``asl.models``."""
+    import asl.models
+
+    networks = [module.name for module in pkgutil.iter_modules(asl.models.__path__, "asl.models.")]
+    for name in (*TASK_MODULES, *networks):
+        importlib.import_module(name)
 
 
 # short forms, and the spelling with the other dash, of options that stand above the sections

@@ -14,6 +14,7 @@ import lightning as L
 import torch
 from jsonargparse import Namespace
 
+from asl.common.compat import torch_load
 from asl.common.errors import AslError
 from asl.common.files import write_json
 from asl.common.seeds import derive_seed
@@ -67,6 +68,9 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     trainer, log, keep = make_trainer(config, exp)
     if trainer.is_global_zero:
         _announce(task, exp, resume)
+    if resume:
+        # said outright: Lightning 2.6 makes the first iterator before it knows the epoch
+        data.start_at(torch_load(resume)["asl"]["epoch"], 0)
     trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
     if trainer.interrupted:
         raise AslError("training was interrupted; the same command goes on from the last whole epoch")

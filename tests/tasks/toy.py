@@ -7,6 +7,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Sampler
 
 from asl.common.seeds import derive_seed
 from asl.lang.prepare import write_lang
@@ -79,27 +80,45 @@ class ToyData(L.LightningDataModule):
         overfit: int = 0,
     ) -> None:
         super().__init__()
-        self.pipeline, self.batch_size, self.seed = pipeline, batch_size, seed
+        self.pipeline, self.batch_size, self.seed, self.num_workers = pipeline, batch_size, seed, num_workers
         generator = torch.Generator().manual_seed(7)
         self.labels = torch.arange(overfit or clips) % CLASSES + 1
         centres = torch.randn(CLASSES + 1, 1, sum(pipeline.feature_parts.values()), generator=generator)
         self.features = centres[self.labels] + torch.randn(len(self.labels), 5, centres.shape[-1], generator=generator)
 
-    def _batches(self, order):
-        for rows in order.split(self.batch_size):
-            lengths = torch.full((len(rows),), 5)
-            yield {"features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
+        self._start = (0, 0)
+
+    def start_at(self, epoch: int, step: int) -> None:
+        self._start = (epoch, step)
+
+    def batch(self, rows):
+        lengths = torch.full((len(rows),), 5)
+        return {"features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
 
     def train_dataloader(self):
-        return _Loader(self, shuffle=True)
+        return self._loader(_Batches(self, shuffle=True, epoch=self._start[0]))
 
     def val_dataloader(self):
-        return _Loader(self, shuffle=False)
+        return self._loader(_Batches(self, shuffle=False, epoch=0))
+
+    def _loader(self, sampler):
+        return DataLoader(_Clips(self), sampler=sampler, batch_size=None, num_workers=self.num_workers)
 
 
-class _Loader:
-    def __init__(self, data: ToyData, shuffle: bool) -> None:
-        self.data, self.shuffle = data, shuffle
+class _Clips:
+    def __init__(self, data: ToyData) -> None:
+        self.data = data
+
+    def __getitem__(self, rows):
+        return self.data.batch(rows)
+
+
+class _Batches(Sampler):
+    def __init__(self, data: ToyData, shuffle: bool, epoch: int) -> None:
+        self.data, self.shuffle, self.epoch = data, shuffle, epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.data.labels) // self.data.batch_size)
@@ -107,9 +126,9 @@ class _Loader:
     def __iter__(self):
         order = torch.arange(len(self.data.labels))
         if self.shuffle:
-            generator = torch.Generator().manual_seed(derive_seed(self.data.seed, self.data.trainer.current_epoch))
+            generator = torch.Generator().manual_seed(derive_seed(self.data.seed, self.epoch))
             order = order[torch.randperm(len(order), generator=generator)]
-        return self.data._batches(order)
+        return iter(order.split(self.data.batch_size))
 
 
 CONFIG = """
