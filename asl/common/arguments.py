@@ -31,7 +31,7 @@ def call(function: Callable, argv: Sequence[str], prog: str, positional: Sequenc
         config = parser.parse_args(_normalise(argv, kinds, prog))
     except argparse.ArgumentError as e:
         raise AslError(f"{prog}: {_one_line(str(e), kinds)}; {prog} --help says what it takes") from None
-    return function(**parser.instantiate_classes(config).as_dict())
+    return function(**parser.instantiate(config).as_dict())
 
 
 def _parser(function: Callable, prog: str, positional: Sequence[str]):

@@ -9,6 +9,7 @@ set -euo pipefail
 recipe_help="A corpus described by --corpus-dir's corpus.csv (id,path,split,text,signer[,gloss]) to RESULTS.md."
 option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or CTC (sentences, or one sign)"
 option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
+option layout hands42 text "which points are used (asl/landmarks/layouts.py)"
 option seed 0 number "seed of everything that is random in training"
 option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
@@ -33,7 +34,7 @@ fi
 if stage 2 "import landmarks"; then
   step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
     --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
-    asl landmarks import --data data --nj "$nj"
+    asl landmarks import --data data --nj "$nj" --layout "$layout"
 fi
 
 no_stage 3 "pre-training is not part of this recipe yet"
@@ -41,7 +42,8 @@ no_stage 3 "pre-training is not part of this recipe yet"
 if stage 4 "train $exp"; then
   step --in "$config" data/lang data/landmarks data/*/cuts.jsonl.gz \
     --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
-    asl train --config "$config" --exp "$exp" --data.data_dir data --seed "$seed" --devices "$devices"
+    asl train --config "$config" --exp "$exp" --data.data_dir data --data.pipeline.layout "$layout" \
+    --seed "$seed" --devices "$devices"
 fi
 
 if stage 5 "compile the graph"; then
