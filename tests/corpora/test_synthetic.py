@@ -1,7 +1,8 @@
-"""The synthetic corpus: the same bytes each time, WLASL's format, like real landmarks, learnable but not easy."""
+"""The synthetic corpus: same bytes each time, WLASL's format, like real landmarks, learnable and not easy."""
 
 import itertools
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -253,6 +254,15 @@ def test_a_hand_outside_the_picture_is_not_found():
     hands[:, 1, :, 1] += 1.0
     seen = detect(hands, Detector(loss=0.0, swap=0.0), np.random.default_rng(0))
     assert (seen[5:, 0, 0, 0] != -1).mean() > 0.9 and (seen[:, 1] == -1).all()
+
+
+def test_no_sign_is_out_of_sight():
+    """Even where the picture ends above what the sign does, it is framed so that a hand is seen."""
+    sign = Sign("a", "one", "1", "belly", "down", "out-down")
+    for i, signer in enumerate(draw_signers(20, Style(), 1)):
+        camera = replace(draw_cameras(1, i)[0], view=0.6, centre=np.array([0.0, -0.1]))
+        clip = render_clip(sign, signer, camera, np.random.default_rng(i))
+        assert (clip.hands[clip.start : clip.end, 0, 0, 0] != -1).mean() >= 0.3
 
 
 @pytest.mark.parametrize(

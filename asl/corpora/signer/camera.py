@@ -44,6 +44,10 @@ class Camera:
         out[..., 2] = seen[..., 2] * height / self.aspect
         return out
 
+    def wider(self) -> "Camera":
+        """The same camera a step further back: more of the signer below, the head where it was."""
+        return replace(self, view=1.15 * self.view, centre=self.centre + np.array([0.0, 0.075 * self.view]))
+
     def moved(self, rng: np.random.Generator) -> "Camera":
         """The same camera on another day: shifted and turned a little."""
         return replace(

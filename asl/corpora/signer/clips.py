@@ -13,6 +13,8 @@ from asl.corpora.signer.people import Signer
 
 _CLOSE_CUT = 0.2  # share of clips that are cut close to the sign
 
+_SEEN = 0.3  # share of the stroke's frames in which a hand is found at least
+
 
 @dataclass(frozen=True)
 class SeenClip:
@@ -30,6 +32,11 @@ class SeenClip:
     start: int
     end: int
     stale: bool
+
+
+def _seen(hands: np.ndarray) -> float:
+    """Share of the frames in which a hand is found."""
+    return float((hands[:, 0, 0, 0] != NOT_FOUND).mean())
 
 
 def last_hand(clip: SeenClip) -> Optional[np.ndarray]:
@@ -58,5 +65,11 @@ def render_clip(
     if rng.random() < _CLOSE_CUT:
         first = max(start - int(rng.uniform(0.0, 0.25) * camera.fps), 0)
         last = min(end + int(rng.uniform(0.0, 0.3) * camera.fps) + 1, last)
-    hands = detect(camera.project(done.hands[first:last]), draw_detector(rng), rng, leftover)
+    points, detector = done.hands[first:last], draw_detector(rng)
+    hands = detect(camera.project(points), detector, rng, leftover)
+    while (
+        _seen(hands[start - first : end - first]) < _SEEN
+    ):  # nobody puts a sign that cannot be seen on the web
+        camera = camera.wider()
+        hands = detect(camera.project(points), detector, rng, leftover)
     return SeenClip(hands, camera.fps, start - first, end - first, leftover is not None)
