@@ -40,7 +40,7 @@ fi
 no_stage 3 "pre-training is not part of this recipe yet"
 
 if stage 4 "train $exp"; then
-  step --in "$config" data/lang data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
     --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" --data.data_dir data --data.pipeline.layout "$layout" \
     --seed "$seed" --devices "$devices"
@@ -48,7 +48,7 @@ fi
 
 if stage 5 "compile the graph"; then
   if [ "$head" = ctc ] && [ "$grammar" != none ]; then
-    inputs=(data/lang)
+    inputs=(data/lang/{tokens,words,lexicon}.txt)
     [ "$grammar" = one-sign ] || inputs+=("$grammar")
     step --in "${inputs[@]}" --out "$exp/graph" -- \
       asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$exp/graph"

@@ -39,14 +39,14 @@ fi
 no_stage 3 "pre-training is not part of this recipe yet"
 
 if stage 4 "train $exp"; then
-  step --in "$config" data/lang data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
     --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" --data.data_dir data --seed "$seed" --devices "$devices"
 fi
 
 if stage 5 "compile the graph"; then
   if [ "$head" = ctc ]; then
-    step --in data/lang --out "$exp/graph" -- \
+    step --in data/lang/{tokens,words,lexicon}.txt --out "$exp/graph" -- \
       asl graph compile --lang data/lang --grammar one-sign --engine "$engine" --out "$exp/graph"
   else
     echo "  a softmax over signs needs none"
