@@ -10,8 +10,9 @@ import numpy as np
 
 from asl.common.errors import AslError
 
-_MAGIC = 2125659606
-# how many costs a weight has, by arc type of OpenFst's binary file: a lattice has (graph cost, acoustic cost)
+# OpenFst's binary file: magic number, version of the vector type, properties (expanded and mutable)
+_MAGIC, _VERSION, _PROPERTIES = 2125659606, 2, 3
+# how many costs a weight has, by arc type: a lattice has (graph cost, acoustic cost)
 _NUM_COSTS = {"standard": 1, "lattice4": 2}
 
 
@@ -40,20 +41,14 @@ class Fst:
     def num_arcs(self) -> int:
         return len(self.src)
 
-    def text(self) -> str:
-        """Return OpenFst's text form: ``src dst ilabel olabel cost`` an arc, ``state cost`` a final state."""
-        rows = zip(*(a.tolist() for a in (self.src, self.dst, self.ilabel, self.olabel, self.cost)))
-        lines = [f"{s} {d} {i} {o} {c:.9g}" for s, d, i, o, c in rows]
-        lines += [f"{s} {self.final[s]:.9g}" for s in np.flatnonzero(np.isfinite(self.final)).tolist()]
-        # the start of a text is the source of its first line
-        first = next((n for n, line in enumerate(lines) if line.split(" ", 1)[0] == "0"), 0)
-        return "\n".join(lines[first:first + 1] + lines[:first] + lines[first + 1:]) + "\n"
-
     def openfst(self) -> Any:
         """Return the transducer as a ``kaldifst.StdVectorFst`` with the same state numbers."""
         import kaldifst
 
-        return kaldifst.compile(self.text(), keep_state_numbering=True)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "fst"
+            path.write_bytes(_serialise(self))
+            return kaldifst.StdVectorFst.read(str(path))
 
 
 def from_openfst(fst: Any) -> Fst:
@@ -67,6 +62,21 @@ def from_openfst(fst: Any) -> Fst:
         if not fst.write(str(path)):
             raise AslError(f"cannot write a temporary file in {folder}; is the disk full?")
         return _parse(path.read_bytes())
+
+
+def _serialise(fst: Fst) -> bytes:
+    names = b"".join(struct.pack("<i", len(name)) + name for name in (b"vector", b"standard"))
+    start = 0 if fst.num_states else -1
+    header = struct.pack("<iiQqqq", _VERSION, 0, _PROPERTIES, start, fst.num_states, fst.num_arcs)
+    # the layout that _parse reads: three words a state, each followed by its arcs of four words
+    counts = np.bincount(fst.src, minlength=fst.num_states)
+    heads = 3 * np.arange(fst.num_states) + 4 * (np.cumsum(counts) - counts)
+    arcs = 3 * (fst.src.astype(np.int64) + 1) + 4 * np.arange(fst.num_arcs)
+    body = np.zeros(3 * fst.num_states + 4 * fst.num_arcs, "<i4")
+    body[heads], body[heads + 1] = fst.final.view(np.int32), counts
+    for offset, column in enumerate((fst.ilabel, fst.olabel, fst.cost.view(np.int32), fst.dst)):
+        body[arcs + offset] = column
+    return struct.pack("<i", _MAGIC) + names + header + body.tobytes()
 
 
 def _string(data: bytes, at: int) -> Tuple[str, int]:

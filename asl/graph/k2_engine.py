@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,18 +16,25 @@ from asl.graph.lattice import Lattice, empty_lattice
 from asl.graph.options import SearchOptions
 
 _NO_BOUND = 2**30
+# k2 keeps every arc that leaves a live state for 30 frames before it prunes: with the graph of a large n-gram
+# that is gigabytes for a few utterances. So many arcs of the graph, times utterances, are searched at once.
+_ARCS_AT_ONCE = 4_000_000
 
 
 @dataclass
-class _Batch:
-    """Lattices of the utterances that have a frame, and the place of each of them in the batch."""
+class _Part:
+    """Lattices of some utterances (a ``k2.Fsa`` vector), and the place of each of them in the batch."""
 
     fsas: Any
     rows: List[int]
 
 
 class K2Engine(Engine):
-    """``k2.intersect_dense_pruned``; the graph has no epsilons, label 0 is the blank."""
+    """``k2.intersect_dense_pruned``; the graph has no epsilons, label 0 is the blank.
+
+    Without epsilons there is no backing off: every history of an n-gram gets an arc for every word. With a
+    thousand glosses that is millions of arcs, and on a CPU the kaldi engine is many times faster then.
+    """
 
     name = "k2"
     graph_file = "HLG.pt"
@@ -37,55 +44,47 @@ class K2Engine(Engine):
     ) -> Lattices:
         import k2
 
-        rows = [row for row, length in enumerate(lengths.tolist()) if length > 0]
-        if not rows:
-            return Lattices(_Batch(None, []), graph, len(lengths))
-        segments = torch.tensor([[row, 0, int(lengths[row])] for row in rows], dtype=torch.int32)
         if log_probs.device.type not in ("cpu", "cuda"):  # k2 knows no other
             log_probs = log_probs.cpu()
-        dense = k2.DenseFsaVec(log_probs * options.acoustic_scale, segments)
         if graph.fst.device != log_probs.device:
             graph.fst = graph.fst.to(log_probs.device)
-        fsas = k2.intersect_dense_pruned(
-            graph.fst, dense, search_beam=options.beam, output_beam=options.lattice_beam,
-            min_active_states=options.min_active or 0, max_active_states=options.max_active or _NO_BOUND,
-        )
-        return Lattices(_Batch(fsas, rows), graph, len(lengths))
+        scores, frames = log_probs * options.acoustic_scale, lengths.tolist()
+        rows = [row for row, length in enumerate(frames) if length > 0]
+        at_once = max(1, _ARCS_AT_ONCE // graph.fst.num_arcs)
+        parts = []
+        for first in range(0, len(rows), at_once):
+            these = rows[first:first + at_once]
+            segments = torch.tensor([[row, 0, frames[row]] for row in these], dtype=torch.int32)
+            fsas = k2.intersect_dense_pruned(
+                graph.fst, k2.DenseFsaVec(scores, segments),
+                search_beam=options.beam, output_beam=options.lattice_beam,
+                min_active_states=options.min_active or 0, max_active_states=options.max_active or _NO_BOUND,
+            )
+            parts.append(_Part(fsas, these))
+        return Lattices(parts, graph, len(frames))
 
     def best_path(self, lattices: Lattices) -> List[Optional[BestPath]]:
         import k2
 
         out: List[Optional[BestPath]] = [None] * len(lattices)
-        batch, symbols = lattices.data, lattices.graph.lang.symbols
-        if not batch.rows:
-            return out
-        paths = k2.shortest_path(batch.fsas, use_double_scores=True)
-        scores = batch.fsas.get_tot_scores(use_double_scores=True, log_semiring=False).tolist()
-        labels, words = paths.labels.tolist(), _words(paths)
-        ends = _arc_splits(paths)
-        for index, row in enumerate(batch.rows):
-            arcs = slice(ends[index], ends[index + 1])
-            if arcs.start < arcs.stop:
-                said = [symbols[word] for arc in words[arcs] for word in arc]
-                out[row] = BestPath(said, scores[index], [label for label in labels[arcs] if label >= 0])
+        symbols = lattices.graph.lang.symbols
+        for part in lattices.data:
+            paths = k2.shortest_path(part.fsas, use_double_scores=True)
+            scores = part.fsas.get_tot_scores(use_double_scores=True, log_semiring=False).tolist()
+            labels, words, ends = paths.labels.tolist(), _words(paths), _arc_splits(paths)
+            for index, row in enumerate(part.rows):
+                arcs = slice(ends[index], ends[index + 1])
+                if arcs.start < arcs.stop:
+                    said = [symbols[word] for arc in words[arcs] for word in arc]
+                    tokens = [label for label in labels[arcs] if label >= 0]
+                    out[row] = BestPath(said, scores[index], tokens)
         return out
 
     def arrays(self, lattices: Lattices) -> List[Lattice]:
         out = [empty_lattice()] * len(lattices)
-        batch = lattices.data
-        if not batch.rows:
-            return out
-        fsas = batch.fsas.to("cpu")
-        arcs, scores = fsas.arcs.values().numpy(), fsas.scores.detach().numpy()
-        words, splits = (tensor.numpy() for tensor in _ragged(fsas))
-        ends, state_ends = _arc_splits(fsas), fsas.arcs.row_splits(1).tolist()
-        for index, row in enumerate(batch.rows):
-            first, last = ends[index], ends[index + 1]
-            final = np.full(state_ends[index + 1] - state_ends[index], -np.inf, np.float32)
-            final[-1:] = 0.0  # k2 has one final state, the last; none where the lattice is empty
-            if first < last:
-                src, dst = arcs[first:last, 0], arcs[first:last, 1]
-                out[row] = Lattice(src, dst, scores[first:last], words, splits[first:last + 1], final)
+        for part in lattices.data:
+            for row, lattice in zip(part.rows, _arrays(part.fsas.to("cpu"))):
+                out[row] = lattice
         return out
 
     def _save(self, graph: Fst, path: Path) -> Dict[str, int]:
@@ -118,6 +117,20 @@ def to_k2(graph: Fst) -> Any:
     fsa = k2.Fsa(torch.from_numpy(np.ascontiguousarray(arcs, np.int32)))
     fsa.aux_labels = _words_ragged(torch.from_numpy(free.words), torch.from_numpy(free.splits))
     return k2.arc_sort(k2.connect(fsa))
+
+
+def _arrays(fsas: Any) -> Iterator[Lattice]:
+    arcs, scores = fsas.arcs.values().numpy(), fsas.scores.detach().numpy()
+    words, splits = (tensor.numpy() for tensor in _ragged(fsas))
+    ends, state_ends = _arc_splits(fsas), fsas.arcs.row_splits(1).tolist()
+    for index, (first, last) in enumerate(zip(ends, ends[1:])):
+        if first == last:
+            yield empty_lattice()
+            continue
+        final = np.full(state_ends[index + 1] - state_ends[index], -np.inf, np.float32)
+        final[-1] = 0.0  # k2 has one final state, the last
+        src, dst = arcs[first:last, 0], arcs[first:last, 1]
+        yield Lattice(src, dst, scores[first:last], words, splits[first:last + 1], final)
 
 
 def _words_ragged(words: torch.Tensor, splits: torch.Tensor) -> Any:

@@ -108,7 +108,9 @@ def test_arrays_to_openfst_and_back():
 
     assert from_openfst(kaldifst.StdVectorFst()).num_states == 0
     swapped = from_openfst(kaldifst.compile("2 0 1 1 0.25\n0 1 2 2 0.5\n1 3\n", keep_state_numbering=True))
-    assert swapped.text() == "0 2 1 1 0.25\n2 1 2 2 0.5\n1 3\n"
+    assert swapped.src.tolist() == [0, 2] and swapped.dst.tolist() == [2, 1]  # the start is state 0
+    assert swapped.cost.tolist() == [0.25, 0.5] and swapped.final.tolist() == [np.inf, 3.0, np.inf]
+    assert swapped.openfst().to_str(show_weight_one=True).split() == "0 2 1 1 0.25 1 3 2 1 2 2 0.5".split()
 
 
 def test_removing_epsilons_keeps_every_path_and_word():

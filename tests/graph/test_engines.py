@@ -117,7 +117,7 @@ def test_the_sum_over_the_graph_s_paths_is_torch_s_ctc_loss(make_lang, tmp_path)
     engine = get_engine("k2")
     engine.compile(lang_dir, tmp_path / "graph")
     lattices = engine.decode(engine.load(tmp_path / "graph"), log_probs, lengths, WIDE)
-    totals = lattices.data.fsas.get_tot_scores(use_double_scores=True, log_semiring=True)
+    totals = lattices.data[0].fsas.get_tot_scores(use_double_scores=True, log_semiring=True)
     losses = [
         torch.nn.functional.ctc_loss(
             log_probs.transpose(0, 1), torch.full((6, 1), token), lengths, torch.ones(6, dtype=torch.long),
@@ -186,6 +186,16 @@ def test_what_the_kaldi_engine_lacks_it_refuses(make_lang, tmp_path):
     for options in (SearchOptions(max_active=100), SearchOptions(min_active=10)):
         with pytest.raises(AslError, match="leave min_active and max_active out"):
             search("kaldi", lang_dir, tmp_path / "graph", *posteriors(1, 4, 3), options=options)
+
+
+@pytest.mark.k2
+def test_k2_finds_the_same_in_small_parts_of_a_batch(make_lang, tmp_path, monkeypatch):
+    lang_dir = make_lang([f"w{n}" for n in range(20)])
+    log_probs, lengths = posteriors(5, 10, 21)
+    lengths[2] = 0
+    whole = search("k2", lang_dir, tmp_path / "graph", log_probs, lengths)
+    monkeypatch.setattr("asl.graph.k2_engine._ARCS_AT_ONCE", 200)  # two utterances at once
+    assert search("k2", lang_dir, tmp_path / "graph", log_probs, lengths) == whole
 
 
 @pytest.mark.k2
