@@ -14,6 +14,8 @@ case "$*" in
   "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && touch "$4/pyvenv.cfg" ;;
   "-m pip install"*) if [ -e {fails} ]; then echo "pip: the index is not there"; exit 1; fi ;;
   *"import k2, torch"*) exit 1 ;;
+  *"re.search"*) echo 2.4.1 ;;
+  *"torch=="*) echo torch==2.4.1+cpu ;;
   *"print(\\"Python\\""*) echo "Python {version}, torch of a stand-in" ;;
 esac
 """
@@ -172,6 +174,20 @@ def test_a_folder_that_is_no_environment_is_left_alone(machine):
 def test_mistakes_are_refused_with_one_line(machine, words, said):
     done = machine.setup(*words)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_index_of_k2_wheels_gives_set_1_with_the_torch_that_the_wheel_is_for(machine):
+    machine.python("3.11")
+    done = machine.setup("--k2-index", "https://wheels.invalid/cpu.html")
+    assert done.returncode == 0 and "set 1 is ready" in done.stdout, done.stderr
+    calls = machine.calls()
+    k2, torch, rest = [line for line in calls.splitlines() if "-m pip install" in line]
+    assert "--no-index --find-links https://wheels.invalid/cpu.html --no-deps --pre" in k2 and k2.endswith(" k2")
+    assert "torch==2.4.1" in torch and "[video,dev]" in rest
+    pins = (machine.env / "constraints.txt").read_text().splitlines()
+    assert [pin for pin in pins if pin.startswith("torch==")] == ["torch==2.4.1+cpu"]
+    again = machine.setup()
+    assert again.stdout.startswith("setup_env: set 1 is ready") and "pip" not in machine.calls()[len(calls) :]
 
 
 def test_no_pin_names_a_build_and_set_1_takes_its_torch_from_k2(root):
