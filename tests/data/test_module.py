@@ -191,8 +191,8 @@ def test_another_layout_than_the_pipelines_names_both(imported):
     data = imported(train=4, val=2)
     dm = module(data, LandmarkPipeline("pose33", frames=16))
     message = (
-        r"cut train000 has landmarks of layout hands42 \(42 points, 126 numbers a frame\), but the pipeline takes "
-        r"pose33 \(33 points, 132 numbers"
+        r"cut train000 has landmarks of layout hands42 \(42 points, 126 numbers a frame\), "
+        r"but the pipeline takes pose33 \(33 points, 132 numbers"
     )
     with pytest.raises(AslError, match=message):
         dm.train_dataloader()
