@@ -5,6 +5,7 @@ Everything about the network comes from the experiment folder; the data only hav
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -24,7 +25,8 @@ from asl.tasks import experiment
 from asl.tasks.ctc import CtcTask
 
 METHODS = ("softmax", "greedy", "beam", "graph")
-Search = Callable[[Tensor, Tensor], List[List[Hypothesis]]]
+# log-probs, lengths and, where times mean something, seconds from one output frame to the next of each utterance
+Search = Callable[[Tensor, Tensor, Optional[List[float]]], List[List[Hypothesis]]]
 
 
 class Outputs(NamedTuple):
@@ -83,15 +85,15 @@ def decode(
         raise AslError(f"{exp} is a {type(loaded.task).__name__}: method {method} does not fit it, use {fits}")
     module = configs.instantiate_data(loaded.config, data_dir=data, batch_size=batch_size, num_workers=0, overfit=0)
     tokens = TokenTable.read(loaded.lang / "tokens.txt")
-    shift = output_shift(module, split, loaded.task)
+    shifts = output_shifts(module, split, loaded.task)
 
-    chosen = None
+    chosen, counts = None, Counter()
     if method == "softmax":
-        search: Search = lambda p, n: softmax_nbest(p, tokens.units, nbest)
+        search: Search = lambda p, n, s: softmax_nbest(p, tokens.units, nbest)
     elif method == "greedy":
-        search = lambda p, n: greedy_search(p, n, tokens, frame_shift=shift)
+        search = lambda p, n, s: greedy_search(p, n, tokens, s)
     elif method == "beam":
-        search = lambda p, n: prefix_beam_search(p, n, tokens, beam=beam_size, nbest=nbest)
+        search = lambda p, n, s: prefix_beam_search(p, n, tokens, beam_size, nbest, s)
     else:
         from asl.decoding.graph import decode_graph
         from asl.graph.engine import get_engine
@@ -100,9 +102,9 @@ def decode(
         chosen = get_engine(engine)
         compiled = chosen.load(graph or Path(exp) / "graph")
         options = SearchOptions(beam, lattice_beam, None, max_active, acoustic_scale)
-        search = lambda p, n: decode_graph(chosen, compiled, p, n, options, nbest, frame_shift=shift)
+        search = lambda p, n, s: decode_graph(chosen, compiled, p, n, options, nbest, s, counts)
 
-    ids, hypotheses, seconds = run(loaded.task.to(device), module, split, search, device)
+    ids, hypotheses, seconds = run(loaded.task.to(device), module.loader(split), search, shifts, device)
     folder = Path(out) if out else Path(exp) / f"decode_{split}_{method}"
     write_hypotheses(folder / "hyp.jsonl", ids, hypotheses)
     if all(h[0].times is not None for h in hypotheses if h and h[0].words):
@@ -120,6 +122,7 @@ def decode(
             **{k: v for k, v in finished(exp).items() if k in ("seed", "parameters", "train_seconds")},
             **experiment.git_state(),
             **{f"{k}_seconds": round(v, 3) for k, v in seconds.items()},
+            **counts,
         },
     )
     print(f"{len(ids)} clips of {split} decoded ({method}) into {folder}: "
@@ -127,19 +130,20 @@ def decode(
 
 
 def run(
-    task: Any, module: Any, split: str, search: Search, device: str
+    task: Any, loader: Any, search: Search, shifts: Optional[Dict[str, float]], device: str
 ) -> Tuple[List[str], List[List[Hypothesis]], Dict[str, float]]:
-    """Network and search over a split; return ids, n-best lists and the seconds that each part took."""
+    """Network and search over all batches; return ids, n-best lists and the seconds that each part took."""
     ids: List[str] = []
     hypotheses: List[List[Hypothesis]] = []
     seconds = {"network": 0.0, "search": 0.0}
     with torch.no_grad():
         began = time.perf_counter()
-        for outputs in network_outputs(task, module.loader(split), device):
+        for outputs in network_outputs(task, loader, device):
             between = time.perf_counter()
             seconds["network"] += between - began
             ids += outputs.ids
-            hypotheses += search(outputs.log_probs, outputs.lengths)
+            shift = None if shifts is None else [shifts[i] for i in outputs.ids]
+            hypotheses += search(outputs.log_probs, outputs.lengths, shift)
             began = time.perf_counter()
             seconds["search"] += began - between
     return ids, hypotheses, seconds
@@ -154,14 +158,14 @@ def network_outputs(task: Any, loader: Any, device: str = "cpu"):
         yield Outputs(batch["ids"], log_probs.cpu(), lengths.cpu())
 
 
-def output_shift(module: Any, split: str, task: Any) -> Optional[float]:
-    """Seconds for one output frame, or None where the pipeline stretches or trims clips (times mean nothing)."""
+def output_shifts(module: Any, split: str, task: Any) -> Optional[Dict[str, float]]:
+    """Seconds for one output frame of each cut; None where the pipeline stretches or trims clips."""
     from asl.data.storage import cut_fps
 
     if module.pipeline.frames is not None or module.pipeline.trim:
         return None
-    rates = {cut_fps(cut) for cut in module.cuts(split)}
-    return float(getattr(task, "subsampling", 1) / rates.pop()) if len(rates) == 1 else None
+    subsampling = getattr(task, "subsampling", 1)
+    return {cut.id: float(subsampling / cut_fps(cut)) for cut in module.cuts(split)}
 
 
 def finished(exp: str) -> Dict[str, Any]:
