@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator
 
@@ -23,14 +24,16 @@ def read_jsonl(path: PathLike) -> Iterator[Dict[str, Any]]:
                     continue
                 row = json.loads(line)
                 if not isinstance(row, dict):
-                    raise AslError(f"{path} line {number}: expected a JSON object, found {type(row).__name__}")
+                    found = type(row).__name__
+                    raise AslError(f"{path} line {number}: expected a JSON object, found {found}; make it again")
                 yield row
     except FileNotFoundError:
         raise AslError(f"{path} does not exist; check the path or run the stage that makes it") from None
     except json.JSONDecodeError as e:
         raise AslError(f"{path} line {number}: not valid JSON ({e.msg}); make the file again") from None
-    except (EOFError, OSError, UnicodeDecodeError) as e:
-        raise AslError(f"{path} after line {number}: {e}; the file is cut short or damaged, make it again") from e
+    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as e:
+        what = "the file is cut short or damaged, make it again"
+        raise AslError(f"{path} after line {number}: {e}; {what}") from e
 
 
 def write_jsonl(path: PathLike, rows: Iterable[Dict[str, Any]]) -> int:

@@ -23,6 +23,7 @@ def bootstrap(n: int, statistic: Statistic, replications: int = REPLICATIONS, se
     Args:
         n: number of clips, at least 1.
         statistic: maps weights ``(r, n)``, each row summing to ``n``, to values ``(r, m)``.
+
     Returns:
         ``(m, 2)``: the lower and the upper end of the 95 % interval of each statistic. Quantiles are values
         that were drawn, without interpolation, so that an infinite value stays infinite.
@@ -105,8 +106,7 @@ def sign_flip_p(differences: Sequence[int]) -> float:
     chances = np.zeros(2 * total + 1)  # of each sum from -total to total
     chances[total] = 1.0
     for step in steps:
-        chances = (
-            np.roll(chances, step) + np.roll(chances, -step)
-        ) / 2  # never wraps: sums stay within total
+        # never wraps: sums stay within total
+        chances = (np.roll(chances, step) + np.roll(chances, -step)) / 2
     far = np.abs(np.arange(-total, total + 1)) >= observed
     return min(1.0, float(chances[far].sum()))

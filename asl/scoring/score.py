@@ -45,8 +45,7 @@ def score(
         what result.json holds; rates in per cent.
 
     Raises:
-        AslError: a file is absent or cut short, an id is unknown or stands twice, or the split is another
-        one.
+        AslError: a file is absent or cut short, an id is unknown or stands twice, or it is another split.
     """
     about = describe(decode, data, split)
     utterances = load(decode, data, split)

@@ -57,7 +57,7 @@ def accuracies(
     Per class is the mean over the classes that have a clip in the split. Clips are drawn, for per class too.
 
     Args:
-        hits: ``(n, len(ks))``; 0 or 1, or the mean of that over several runs on the same clips.
+        hits: ``(n, len(ks))``; 0 or 1.
         classes: ``(n,)`` the class of each clip, from 0.
     """
     metrics: Metrics = {}

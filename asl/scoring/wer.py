@@ -84,7 +84,7 @@ def error_rates(
     """``wer``, and ``ser`` (utterances with an error), in per cent, with 95 % bootstrap intervals.
 
     Args:
-        errors: ``(n,)`` errors of each utterance, or their mean over several runs on the same utterances.
+        errors: ``(n,)`` errors of each utterance.
         lengths: ``(n,)`` reference words. An empty reference adds its insertions and no word.
     """
     wrong = (errors > 0).astype(np.float64)[:, None]
