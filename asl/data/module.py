@@ -10,7 +10,8 @@ import torch
 
 from asl.common.errors import AslError
 from asl.data.dataset import BatchLoader, LandmarkDataset, check_layout
-from asl.data.sampler import Bounds, SequentialSampler, Sizes, TrainSampler, measure
+from asl.data.sampler import Bounds, Sizes, TrainSampler, measure
+from asl.data.sequential import SequentialSampler
 from asl.data.storage import open_cuts
 from asl.data.text import CutText, frames_needed
 from asl.landmarks.pipeline import LandmarkPipeline

@@ -1,13 +1,10 @@
-"""Which clips make a batch, in which order, on which process.
+"""Which clips make a training batch, in which order, on which process.
 
-Training: lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which
-follows from its longest clip and its longest text, so that no batch passes the bounds and every epoch has the
-same number of batches whatever its order. The order is a function of (seed, epoch).
-
-Decoding: the clips in the manifest's order, none left out.
+lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which follows from
+its longest clip and its longest text, so that no batch passes the bounds and every epoch has the same number
+of batches whatever its order. The order is a function of (seed, epoch).
 """
 
-import bisect
 import contextlib
 import math
 from dataclasses import dataclass
@@ -247,57 +244,3 @@ class _Kept:
 
     def __iter__(self) -> Iterator[Any]:
         return (cut for cut in self.cuts if cut.id not in self.dropped) if self.dropped else iter(self.cuts)
-
-
-class SequentialSampler(Sampler):
-    """All clips in the manifest's order, each once; the same number of steps on every process.
-
-    Args:
-        cuts, sizes, bounds, rank, world_size: see ``TrainSampler``.
-
-    Raises:
-        AslError: there are fewer clips than processes.
-    """
-
-    def __init__(
-        self, cuts: Iterable[Any], sizes: Sizes, bounds: Bounds, rank: int = 0, world_size: int = 1
-    ) -> None:
-        if len(sizes.frames) < world_size:
-            raise AslError(f"{len(sizes.frames)} clips cannot be shared by {world_size} processes; use fewer")
-        self.cuts, self.rank, self.world_size = cuts, rank, world_size
-        self.ends = split_evenly(consecutive(sizes, bounds), world_size)
-
-    def __len__(self) -> int:
-        """Steps on this process."""
-        return len(self.ends) // self.world_size
-
-    def __iter__(self) -> Iterator[Batch]:
-        batch, cuts = 0, []
-        for number, cut in enumerate(self.cuts, 1):
-            cuts.append(cut)
-            if number == self.ends[batch]:
-                if batch % self.world_size == self.rank:
-                    yield Batch(0, batch, cuts, training=False)
-                batch, cuts = batch + 1, []
-
-
-def consecutive(sizes: Sizes, bounds: Bounds) -> List[int]:
-    """Divide clips in their order into batches within the bounds; return where each batch ends."""
-    ends: List[int] = []
-    first = longest = most = 0
-    for i, (frames, tokens) in enumerate(zip(sizes.frames.tolist(), sizes.tokens.tolist())):
-        longest, most = max(longest, frames), max(most, tokens)
-        if i > first and i + 1 - first > bounds.size(longest, most):
-            ends.append(i)
-            first, longest, most = i, frames, tokens
-    return [*ends, len(sizes.frames)]
-
-
-def split_evenly(ends: List[int], world_size: int) -> List[int]:
-    """Halve the largest batches until there is the same number for each process."""
-    ends = list(ends)
-    while len(ends) % world_size:
-        lengths = np.diff([0, *ends])
-        i = int(lengths.argmax())
-        bisect.insort(ends, ends[i] - int(lengths[i]) // 2)
-    return ends

@@ -9,7 +9,8 @@ import torch
 from lhotse import CutSet, Features, MonoCut
 
 from asl.common.errors import AslError
-from asl.data.sampler import Bounds, SequentialSampler, TrainSampler, consecutive, measure, split_evenly
+from asl.data.sampler import Bounds, TrainSampler, measure
+from asl.data.sequential import SequentialSampler, consecutive, split_evenly
 
 
 @dataclass
@@ -170,6 +171,17 @@ def test_decoding_keeps_order_and_every_clip_on_all_processes(count, world_size)
         parts += batches
     assert len({len(parts) // world_size}) == 1
     ids = [cut.id for batch in sorted(parts, key=lambda b: b.index) for cut in batch.cuts]
+    assert ids == [cut.id for cut in data.cuts]
+
+
+@pytest.mark.parametrize("count, world_size", [(3, 2), (6, 4), (7, 3), (9, 8)])
+def test_batches_of_one_clip_are_joined_where_they_cannot_be_shared_out(count, world_size):
+    data = made(count)
+    samplers = [SequentialSampler(data.cuts, data.sizes(), Bounds(1), r, world_size) for r in range(world_size)]
+    parts = [names(sampler) for sampler in samplers]
+    assert {len(part) for part in parts} == {count // world_size} == {len(s) for s in samplers}
+    assert all(batch for part in parts for batch in part)
+    ids = [i for step in zip(*parts) for batch in step for i in batch]
     assert ids == [cut.id for cut in data.cuts]
 
 
