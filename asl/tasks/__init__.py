@@ -1,1 +1,1 @@
-"""What is learnt: one LightningModule a task, the one trainer they share, and the experiment folder it leaves."""
+"""What is learnt: one LightningModule a task, the trainer that they share, the experiment folder."""

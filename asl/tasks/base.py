@@ -1,4 +1,4 @@
-"""What every task shares: the optimiser and its schedule, exact averages over validation, a check of the input."""
+"""What every task shares: the optimiser and its schedule, exact averages over validation."""
 
 import math
 from dataclasses import dataclass
@@ -67,8 +67,8 @@ class SignTask(L.LightningModule):
         super().__init__()
         if not feature_parts or vocab_size < 2:
             raise AslError(
-                f"{type(self).__name__}: feature_parts={feature_parts} and vocab_size={vocab_size} are filled in "
-                "by 'asl train'; to build a task by hand give both"
+                f"{type(self).__name__}: feature_parts={feature_parts} and vocab_size={vocab_size} are "
+                "filled in by 'asl train'; to build a task by hand give both"
             )
         self.feature_parts, self.vocab_size = dict(feature_parts), vocab_size
         self.optimizer_config = optimizer
@@ -86,11 +86,11 @@ class SignTask(L.LightningModule):
         raise TypeError(f"{type(self).__name__} must define validation_metrics()")
 
     def log_probs(self, batch: Batch) -> Tuple[Tensor, Tensor]:
-        """Return log-probabilities ``(batch, frames, vocab)`` or ``(batch, classes)``, and lengths ``(batch,)``."""
+        """Return log-probabilities ``(batch, frames, vocab)`` or ``(batch, classes)``, and their lengths."""
         raise TypeError(f"{type(self).__name__} must define log_probs()")
 
     def check_features(self, features: Tensor) -> None:
-        """Raise AslError unless ``features`` ``(batch, frames, channels)`` are as wide as the network's input."""
+        """Raise AslError unless ``(batch, frames, channels)`` are as wide as the network's input."""
         expected = sum(self.feature_parts.values())
         if features.dim() != 3 or features.shape[-1] != expected:
             raise AslError(
@@ -120,9 +120,12 @@ class SignTask(L.LightningModule):
         if self.trainer.world_size > 1:
             # float32: MPS has no float64, and sums of a validation split are small
             sums = self.trainer.strategy.reduce(sums.float().to(self.device), reduce_op="sum").cpu()
-        self.val_metrics = {n: total / count if count else math.nan for n, (total, count) in zip(names, sums.tolist())}
+        averages = [total / count if count else math.nan for total, count in sums.tolist()]
+        self.val_metrics = dict(zip(names, averages))
 
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+    def configure_gradient_clipping(
+        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
+    ) -> None:
         """Clip by the norm over all gradients (no limit: measure only) and keep the norm for the log."""
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.grad_norm = clip_gradients(gradients, gradient_clip_val or None)
@@ -131,8 +134,9 @@ class SignTask(L.LightningModule):
         config = self.optimizer_config
         total = self.trainer.estimated_stepping_batches
         if not math.isfinite(total):
-            raise AslError("the data module does not say how many batches an epoch has; the schedule needs it")
-        optimizer = adamw(parameter_groups(self, config.weight_decay), config.lr, (config.beta1, config.beta2))
+            raise AslError("the data module does not say how many batches an epoch has")
+        groups = parameter_groups(self, config.weight_decay)
+        optimizer = adamw(groups, config.lr, (config.beta1, config.beta2))
         factor = WarmupCosine(config.warmup_steps, int(total))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor.__call__)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -168,10 +172,10 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> List[Dict[str, A
 
 @torch.no_grad()
 def clip_gradients(gradients: List[Tensor], max_norm: Optional[float]) -> Optional[Tensor]:
-    """Scale ``gradients`` in place so that their joint 2-norm is at most ``max_norm``; return the norm before.
+    """Scale ``gradients`` in place so that their joint 2-norm is at most ``max_norm``; return it as it was.
 
-    As ``torch.nn.utils.clip_grad_norm_``, in multi-tensor calls (three times as fast on torch 1.13). The norm
-    stays on its device: nothing waits for it.
+    As ``torch.nn.utils.clip_grad_norm_``, in multi-tensor calls (three times as fast on torch 1.13).
+    The norm stays on its device: nothing waits for it.
     """
     if not gradients:
         return None

@@ -30,7 +30,8 @@ class SeedSteps(L.Callback):
         self.seed = seed
 
     def on_train_batch_start(self, trainer: L.Trainer, task: SignTask, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(derive_seed(self.seed, "dropout", trainer.current_epoch, batch_idx, trainer.global_rank))
+        place = (trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.manual_seed(derive_seed(self.seed, "dropout", *place))
 
 
 class MetricsLog(L.Callback):
@@ -82,7 +83,9 @@ class MetricsLog(L.Callback):
     def on_train_batch_start(self, trainer: L.Trainer, task: SignTask, batch: Any, batch_idx: int) -> None:
         self._wait += time.perf_counter() - self._mark
 
-    def on_train_batch_end(self, trainer: L.Trainer, task: SignTask, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, task: SignTask, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self._batches += 1
         self._clips += len(batch["feature_lengths"])
         for name, value in task.train_losses.items():
@@ -129,7 +132,7 @@ class MetricsLog(L.Callback):
     def _report(self, trainer: L.Trainer, row: Dict[str, Any]) -> None:
         if not trainer.is_global_zero:
             return
-        scalars = {name: value for name, value in row.items() if name not in ("epoch", "step") and value is not None}
+        scalars = {n: v for n, v in row.items() if n not in ("epoch", "step") and v is not None}
         _log(trainer, scalars, row["step"])
         write_jsonl(self.exp / "logs" / "epochs.jsonl", self.rows)
         print(epoch_line(row, trainer.max_epochs), flush=True)
@@ -158,5 +161,6 @@ def epoch_line(row: Dict[str, Any], max_epochs: int) -> str:
     metrics = [f"{n} {v:.4g}" for n, v in row.items() if n == "train/loss" or n.startswith("val/")]
     return (
         f"epoch {row['epoch']}/{max_epochs}  {'  '.join(metrics)}  lr {row['lr']:.2e}  "
-        f"{row['clips_per_second']:.0f} clips/s  waiting {100 * row['data_wait']:.1f} %  {row['seconds']:.0f} s"
+        f"{row['clips_per_second']:.0f} clips/s  waiting {100 * row['data_wait']:.1f} %  "
+        f"{row['seconds']:.0f} s"
     )

@@ -14,9 +14,11 @@ from asl.tasks.base import SignTask
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write under a temporary name, flush to disk, rename. (Lightning 2.2 writes in place: a kill breaks it.)"""
+    """Write under a temporary name, flush, rename. (Lightning 2.2 writes in place: a kill breaks it.)"""
 
-    def save_checkpoint(self, checkpoint: Dict[str, Any], path: Any, storage_options: Optional[Any] = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: Dict[str, Any], path: Any, storage_options: Optional[Any] = None
+    ) -> None:
         with atomic_path(path) as tmp:
             torch.save(checkpoint, tmp)
 

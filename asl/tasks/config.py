@@ -60,7 +60,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         if self.checkpoint == "ema" and not self.ema_decay:
-            raise AslError("trainer.checkpoint is ema but trainer.ema_decay is 0; give a decay, for example 0.999")
+            raise AslError("trainer.checkpoint is ema but trainer.ema_decay is 0; give it, for example 0.999")
         if not 0 <= self.ema_decay < 1:
             raise AslError(f"trainer.ema_decay is {self.ema_decay}; give 0 (off) or a number below 1")
         for name in ("max_epochs", "devices", "accumulate_grad_batches", "log_every_n_steps"):
@@ -80,13 +80,13 @@ def data_class() -> Type:
 def build_parser() -> ArgumentParser:
     """The parser of ``asl train``."""
     parser = _new_parser()
-    parser.prog, parser.description = "asl train", "Train a task; a run that was interrupted goes on where it was."
-    parser.add_argument("--config", action=ActionConfigFile, help="yaml file; later options override it")
+    parser.prog, parser.description = "asl train", "Train a task; an interrupted run goes on where it was."
+    parser.add_argument("--config", action=ActionConfigFile, help="yaml file; later options override")
     parser.add_argument("--exp", type=Optional[str], help="experiment folder, made if absent")
-    parser.add_argument("--force", action="store_true", help="train again from the start, removing what exp holds")
+    parser.add_argument("--force", action="store_true", help="train again from the start, removing the run")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
-    parser.add_argument("--overfit", type=int, default=0, help="train and validate on this many clips; 0: on all")
-    parser.add_argument("--init-from", type=Optional[str], help="experiment folder whose weights training starts from")
+    parser.add_argument("--overfit", type=int, default=0, help="train and validate on so many clips; 0: all")
+    parser.add_argument("--init-from", type=Optional[str], help="experiment folder whose weights to take")
     parser.add_argument(
         "--init-allow",
         type=str,

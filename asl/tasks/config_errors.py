@@ -33,11 +33,15 @@ def check_yaml(path: PathLike) -> None:
         raise AslError(f"{path} holds no keys; it starts with 'task:', 'data:' or 'trainer:'")
 
 
-_NOT_ACCEPTED = re.compile(r"Option '([^']+)' is not accepted(?:\. Got value: Namespace\(class_path='([^']+)')?")
+_NOT_ACCEPTED = re.compile(
+    r"Option '([^']+)' is not accepted(?:\. Got value: Namespace\(class_path='([^']+)')?"
+)
 _GROUP = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
 _NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)|Import of .* failed.*?: (\S+)")
-_TYPE = re.compile(r"Parser key \"([^\"]+)\":\s+Expected a <class '(\w+)'>\. Got value: (.*?)(?:\. Got value: |\n|$)")
+_TYPE = re.compile(
+    r"Parser key \"([^\"]+)\":\s+Expected a <class '(\w+)'>\. Got value: (.*?)(?:\. Got value: |\n|$)"
+)
 _NO_SUBCLASS = re.compile(r"Not a valid subclass of (\w+)")
 
 
@@ -48,7 +52,7 @@ def explain(parser: ArgumentParser, message: str) -> str:
         option = message.split("unrecognized arguments: ")[1].split()[0].partition("=")[0]
         if not option.startswith("-"):
             return f"unexpected word {option!r}; options are written --name value"
-        known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+        known = [n for action in parser._actions for n in action.option_strings if n.startswith("--")]
         return f"unknown option {option}{did_you_mean(option, known)}; see asl train --help"
     if match := _GROUP.search(message):
         group, key = match.groups()
@@ -59,8 +63,8 @@ def explain(parser: ArgumentParser, message: str) -> str:
     if match := _NOT_ACCEPTED.search(message):
         key, owner = match.groups()
         owners = [owner] if owner else _CLASS.findall(message[: match.start()])
-        known = {k.split(".")[0] for k in (argument_keys(owners[-1]) if owners else parser.get_defaults().keys())}
-        key = key.split(".")[0]
+        keys = argument_keys(owners[-1]) if owners else list(parser.get_defaults().keys())
+        known, key = {k.split(".")[0] for k in keys}, key.split(".")[0]
         whose = f"{owners[-1].rpartition('.')[2]} has no argument" if owners else "unknown key"
         return f"config: {whose} {key!r}{did_you_mean(key, known)}"
     if match := _NO_CLASS.search(message):
@@ -70,7 +74,8 @@ def explain(parser: ArgumentParser, message: str) -> str:
         key, kind, value = match.groups()
         return f"config: {key} must be of type {kind}, got {value.strip()!r}"
     if match := _NO_SUBCLASS.search(message):
-        return f"config: a {match.group(1)} is chosen by 'class_path: NAME', with its arguments under 'init_args:'"
+        base = match.group(1)
+        return f"config: a {base} is chosen by 'class_path: NAME', its arguments stand in 'init_args:'"
     return f"config: {text}"
 
 

@@ -29,7 +29,8 @@ class WeightAverage(L.Callback):
     def on_train_start(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         state = task.state_dict()
         loaded = self.average
-        self.average = {n: (loaded[n] if loaded else v).detach().clone().to(v.device) for n, v in state.items()}
+        start = loaded or state
+        self.average = {n: start[n].detach().clone().to(v.device) for n, v in state.items()}
         self._step = trainer.global_step
         # state_dict() holds the tensors that training changes in place, so it is asked for once
         floats = [n for n, v in state.items() if v.is_floating_point()]
@@ -60,10 +61,14 @@ class WeightAverage(L.Callback):
             live.copy_(shadow)
             shadow.copy_(kept)
 
-    def on_save_checkpoint(self, trainer: L.Trainer, task: L.LightningModule, checkpoint: Dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, task: L.LightningModule, checkpoint: Dict[str, Any]
+    ) -> None:
         for live, shadow in self._others:  # counters have no average
             shadow.copy_(live)
         checkpoint["ema"] = dict(self.average)
 
-    def on_load_checkpoint(self, trainer: L.Trainer, task: L.LightningModule, checkpoint: Dict[str, Any]) -> None:
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, task: L.LightningModule, checkpoint: Dict[str, Any]
+    ) -> None:
         self.average = checkpoint["ema"]

@@ -10,6 +10,7 @@
       train.json        written at the end: parameters, seconds, validation metrics
 """
 
+import os
 import platform
 import shutil
 import subprocess
@@ -28,7 +29,13 @@ from asl.tasks.weights import load_weights, read_weights
 LANG_FILES = ("tokens.txt", "words.txt", "lexicon.txt")
 PACKAGES = ("torch", "lightning", "lhotse", "numpy", "k2", "kaldifst", "kaldi-decoder", "jsonargparse")
 # where and how fast a run is made, not what it is: these may change when it is resumed
-_FREE_KEYS = ("trainer.accelerator", "trainer.threads", "trainer.log_every_n_steps", "data.num_workers", "init_from")
+_FREE_KEYS = (
+    "trainer.accelerator",
+    "trainer.threads",
+    "trainer.log_every_n_steps",
+    "data.num_workers",
+    "init_from",
+)
 
 
 class LoadedTask(NamedTuple):
@@ -91,7 +98,9 @@ def prepare(exp: Path, config: Namespace, lang: Path, argv: List[str], force: bo
     Raises:
         AslError: ``exp`` holds a run of another configuration or other tokens; the differing keys are named.
     """
-    text, last = configs.dump(config), exp / "checkpoints" / "last.ckpt"
+    last = exp / "checkpoints" / "last.ckpt"
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process did it before it started the others
+        return last if last.is_file() else None
     if force:
         _remove_run(exp)
     if last.is_file():
@@ -101,7 +110,7 @@ def prepare(exp: Path, config: Namespace, lang: Path, argv: List[str], force: bo
     for name in LANG_FILES:
         with atomic_path(exp / "lang" / name) as tmp:
             shutil.copyfile(lang / name, tmp)
-    write_text(exp / "config.yaml", text)
+    write_text(exp / "config.yaml", configs.dump(config))
     write_json(exp / "version.json", version_info(argv, config.seed))
     return None
 
@@ -118,7 +127,8 @@ def _refuse_another_run(exp: Path, config: Namespace, lang: Path) -> None:
 
     old = configs.flatten(yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8")))
     new = configs.flatten(yaml.safe_load(configs.dump(config)))
-    differing = [k for k in dict.fromkeys((*old, *new)) if k not in _FREE_KEYS and old.get(k) != new.get(k)]
+    keys = [k for k in dict.fromkeys((*old, *new)) if k not in _FREE_KEYS]
+    differing = [k for k in keys if old.get(k) != new.get(k)]
     way_out = "Give another --exp, or --force to train again from the start"
     if differing:
         shown = [f"{k} ({old.get(k)} there, {new.get(k)} now)" for k in differing[:5]]
@@ -130,7 +140,7 @@ def _refuse_another_run(exp: Path, config: Namespace, lang: Path) -> None:
 
 
 def version_info(argv: List[str], seed: int) -> Dict[str, Any]:
-    """What a run was made with: package versions, git commit and whether the tree was changed, command, seed."""
+    """What a run was made with: package versions, git commit, command line, seed."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -153,7 +163,8 @@ def git_state() -> Dict[str, Any]:
 
     def git(*args: str) -> Optional[str]:
         try:
-            done = subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10)
+            command = ["git", "-C", str(root), *args]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

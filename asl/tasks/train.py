@@ -1,7 +1,7 @@
 """``asl train``: a configuration and an experiment folder in, a trained network out.
 
-Whatever the process dies of, the same command goes on from the last whole epoch and ends with the weights of a
-run that was not interrupted.
+Whatever the process dies of, the same command goes on from the last whole epoch and ends with the weights
+of a run that was not interrupted.
 """
 
 import logging
@@ -92,7 +92,8 @@ def fill_in(config: Namespace, feature_parts: Dict[str, int], vocab_size: int) -
         given = config.task.init_args.get(name)
         given = dict(given.items()) if isinstance(given, Namespace) else given
         if given and given != value:
-            raise AslError(f"the config has task.init_args.{name} {given}, the data have {value}; remove it there")
+            where = f"the config has task.init_args.{name} {given}"
+            raise AslError(f"{where}, the data have {value}; remove it there")
         config.task.init_args[name] = value
 
 
@@ -145,7 +146,8 @@ def make_trainer(config: Namespace, exp: Path) -> Tuple[L.Trainer, MetricsLog, K
 
 def _announce(task: SignTask, exp: Path, resume: Optional[Path]) -> None:
     how = f"going on from {resume}" if resume else "from the start"
-    print(f"training {type(task).__name__} ({count_parameters(task):,} parameters) in {exp}, {how}", flush=True)
+    name, size = type(task).__name__, count_parameters(task)
+    print(f"training {name} ({size:,} parameters) in {exp}, {how}", flush=True)
 
 
 def count_parameters(task: SignTask) -> int:

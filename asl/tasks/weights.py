@@ -25,7 +25,8 @@ def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
         AslError: unknown rule, absent or damaged checkpoint, ``ema`` where no average was kept.
     """
     if rule not in RULES:
-        raise AslError(f"unknown checkpoint rule {rule!r}{did_you_mean(rule, RULES)}; give one of {', '.join(RULES)}")
+        near = did_you_mean(rule, RULES)
+        raise AslError(f"unknown checkpoint rule {rule!r}{near}; give one of {', '.join(RULES)}")
     path = exp / "checkpoints" / ("best.ckpt" if rule == "best" else "last.ckpt")
     checkpoint = torch_load(path)
     key = "ema" if rule == "ema" else "state_dict"
@@ -37,7 +38,9 @@ def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
     return checkpoint[key]
 
 
-def load_weights(module: nn.Module, weights: Dict[str, Tensor], source: Path, allow: Sequence[str] = ()) -> List[str]:
+def load_weights(
+    module: nn.Module, weights: Dict[str, Tensor], source: Path, allow: Sequence[str] = ()
+) -> List[str]:
     """Copy ``weights`` into ``module``; every name and shape must agree except under the ``allow`` prefixes.
 
     Args:
@@ -63,7 +66,10 @@ def load_weights(module: nn.Module, weights: Dict[str, Tensor], source: Path, al
     problems += _name("not known here", _outside(unexpected, allow))
     problems += _name(
         "of another shape",
-        [f"{n} {tuple(weights[n].shape)} there, {tuple(own[n].shape)} here" for n in _outside(reshaped, allow)],
+        [
+            f"{n} {tuple(weights[n].shape)} there, {tuple(own[n].shape)} here"
+            for n in _outside(reshaped, allow)
+        ],
     )
     if problems:
         raise AslError(

@@ -42,9 +42,8 @@ def start_train(project, root):
         code = "import sys; from tests.tasks import toy; toy.run(sys.argv[1:])"
         argv = [sys.executable, "-c", code, "--config", "conf.yaml", "--exp", exp, *options]
         env = {**os.environ, "PYTHONPATH": str(root)}
-        started.append(
-            subprocess.Popen(argv, cwd=project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        started.append(subprocess.Popen(argv, cwd=project, env=env, **pipes))
         return started[-1]
 
     yield start

@@ -1,4 +1,4 @@
-"""An experiment folder is all that is needed to use a network again, and what is wrong with one is said plainly."""
+"""An experiment folder is all that is needed to use a network again; what is wrong with one is said."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A tiny task, its network and its data, so that the platform is tested apart from the rooms that it serves."""
+"""A tiny task, its network and its data: the platform is tested apart from the rooms that it serves."""
 
 from pathlib import Path
 from typing import Callable, Dict, Optional
@@ -84,7 +84,8 @@ class ToyData(L.LightningDataModule):
         generator = torch.Generator().manual_seed(7)
         self.labels = torch.arange(overfit or clips) % CLASSES + 1
         centres = torch.randn(CLASSES + 1, 1, sum(pipeline.feature_parts.values()), generator=generator)
-        self.features = centres[self.labels] + torch.randn(len(self.labels), 5, centres.shape[-1], generator=generator)
+        noise = torch.randn(len(self.labels), 5, centres.shape[-1], generator=generator)
+        self.features = centres[self.labels] + noise
 
         self._start = (0, 0)
 
