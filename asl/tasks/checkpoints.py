@@ -1,5 +1,6 @@
 """Checkpoints that are whole whenever the process dies, and what is kept: the last epoch and the best one."""
 
+import io
 import math
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -19,8 +20,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: Dict[str, Any], path: Any, storage_options: Optional[Any] = None
     ) -> None:
+        # In memory first: where torch itself meets a full disk it ends the process without a word of ours.
+        image = io.BytesIO()
+        torch.save(checkpoint, image)
         with atomic_path(path) as tmp:
-            torch.save(checkpoint, tmp)
+            tmp.write_bytes(image.getbuffer())
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> Dict[str, Any]:
         return torch_load(path)

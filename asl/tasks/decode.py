@@ -82,7 +82,7 @@ def decode(
         raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
     if (method == "softmax") == is_ctc:
         fits = "greedy, beam or graph" if is_ctc else "softmax"
-        raise AslError(f"{exp} is a {type(loaded.task).__name__}: method {method} does not fit it, use {fits}")
+        raise AslError(f"{exp} ({type(loaded.task).__name__}): method {method} does not fit it, use {fits}")
     module = configs.instantiate_data(loaded.config, data_dir=data, batch_size=batch_size, num_workers=0, overfit=0)
     tokens = TokenTable.read(loaded.lang / "tokens.txt")
     shifts = output_shifts(module, split, loaded.task)

@@ -111,3 +111,20 @@ class TestErrors:
         (exp / "config.yaml").write_text((exp / "config.yaml").read_text().replace("smoothing:", "smothing:"))
         with pytest.raises(AslError, match="config.yaml.*'smothing'; did you mean 'smoothing'"):
             load_task(exp)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    import errno
+
+    from asl.common import files
+    from asl.tasks.checkpoints import AtomicCheckpointIO
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    plugin, path = AtomicCheckpointIO(), tmp_path / "last.ckpt"
+    plugin.save_checkpoint({"epoch": 1}, path)
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(AslError, match="last.ckpt: No space left on device"):
+        plugin.save_checkpoint({"epoch": 2}, path)
+    assert plugin.load_checkpoint(path) == {"epoch": 1} and [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
