@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from asl.common.errors import AslError, did_you_mean
+from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
     FOUND, SPLITS, Clip,
     empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
-from asl.corpora.rates import ASSUMED_RATE, parse_rate
+from asl.corpora.rates import ASSUMED_RATE
 from asl.corpora.synthetic import is_synthetic
 from asl.landmarks.reading import SUFFIXES
 from asl.lang.prepare import gloss_word, write_lang

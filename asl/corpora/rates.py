@@ -1,10 +1,7 @@
-"""Frames per second as a fraction: snapped to a standard rate, or estimated from a span counted at 25 fps."""
+"""Frames per second that no file tells: assumed, or estimated from a span counted at 25 fps."""
 
 from fractions import Fraction
-from typing import Optional, Tuple, Union
-
-from asl.common.errors import AslError
-from asl.landmarks.reading import snap_fps
+from typing import Optional, Tuple
 
 ASSUMED_RATE = Fraction(25)
 
@@ -14,25 +11,6 @@ _ESTIMATES = tuple(Fraction(*r) for r in ((24, 1), (25, 1), (30000, 1001), (50, 
 
 # How far (in frames at 25 fps) a span may be from what a rate explains; see ``estimate_rate``.
 _EXPLAINED = 3.0
-
-
-def parse_rate(value: Union[str, float, Fraction]) -> Fraction:
-    """Return ``value`` (``25``, ``29.97``, ``30000/1001``) as a fraction, snapped to a standard rate.
-
-    Near a whole number or 1000/1001 of one (``29.97``, ``23.98``) it is that; see ``snap_fps``.
-
-    Raises:
-        AslError: not a number, or not above 0 and at most 1000.
-    """
-    try:
-        exact = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        raise AslError(f"fps {value!r} is not a number; write 25, 29.97 or 30000/1001") from None
-    if not 0 < exact <= 1000:
-        raise AslError(f"fps {value!r} is not between 0 and 1000; write 25, 29.97 or 30000/1001")
-    rate = snap_fps(float(exact))
-    assert rate is not None
-    return rate
 
 
 def estimate_rate(num_frames: int, span: int) -> Tuple[Optional[Fraction], float]:
@@ -56,6 +34,7 @@ def estimate_rate(num_frames: int, span: int) -> Tuple[Optional[Fraction], float
         The rate, one of 24, 25, 30000/1001, 50, 60000/1001 (None where none explains the span to within
         ``_EXPLAINED`` frames), and the smallest misfit in frames at 25 fps.
     """
+
     def misfit(rate: Fraction) -> float:
         expected = 25 * num_frames / float(rate) + (1.83 if rate > 25 else 0.0)
         return abs(span - expected)

@@ -44,11 +44,12 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import read_json
+from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
     FOUND, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
     empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
-from asl.corpora.rates import ASSUMED_RATE, estimate_rate, parse_rate
+from asl.corpora.rates import ASSUMED_RATE, estimate_rate
 from asl.corpora.resplit import Item, split_by_signer
 from asl.corpora.synthetic import is_synthetic
 from asl.lang.prepare import gloss_word, write_lang

@@ -103,12 +103,10 @@ def _pairs(folder: Path) -> Iterator[Tuple[Row, Row]]:
 
 def _code_hash() -> str:
     """Archives made by other code than this are made again."""
-    import asl.data.storage
-    import asl.landmarks
-
-    room = Path(asl.landmarks.__file__).parent
-    files = [room / f"{name}.py" for name in ("layouts", "pose_files", "reading", "tracking")]
-    return hash_paths([*files, Path(asl.data.storage.__file__), Path(__file__)])
+    package = Path(__file__).parent.parent
+    landmarks = [f"landmarks/{name}" for name in ("face_mesh", "layouts", "pose_files", "reading", "tracking")]
+    names = [*landmarks, "common/rates", "data/archives", "data/storage"]
+    return hash_paths(package / f"{name}.py" for name in names)
 
 
 def _key(job: ArchiveJob, code: str) -> str:

@@ -63,7 +63,8 @@ def read_pose(path: Path, layout: Optional[str]) -> Tuple[np.ndarray, str, float
         ``(frames, points, dims)`` float32 with NaN, name of the layout, fps, width and height in pixels.
 
     Raises:
-        AslError: cut short or no ``.pose`` file, unknown components, ``layout`` cannot be cut out of it.
+        AslError: cut short or no ``.pose`` file, unknown components, nobody in it, ``layout`` cannot be cut out of
+            it.
     """
     from pose_format import Pose
 
@@ -90,7 +91,9 @@ def read_pose(path: Path, layout: Optional[str]) -> Tuple[np.ndarray, str, float
     order = [index[p] for p in target.points]
 
     confidence = np.asarray(body.confidence, dtype=np.float32)
-    person = int(confidence.sum(axis=(0, 2)).argmax()) if confidence.size else 0
+    if confidence.shape[1] == 0:
+        raise AslError(f"{path}: holds no person; leave the clip out or extract it again")
+    person = int(confidence.sum(axis=(0, 2)).argmax())
     xyz = np.ma.getdata(body.data)[:, person][:, order].astype(np.float32)
     xyz[..., 0] /= width
     xyz[..., 1] /= height

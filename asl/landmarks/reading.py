@@ -18,11 +18,12 @@ import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Optional, Tuple, Union
+from typing import Mapping, Optional, Tuple, Union
 
 import numpy as np
 
 from asl.common.errors import AslError
+from asl.common.rates import snap_rate
 from asl.landmarks.layouts import LAYOUTS, get_layout, guess_layout, subset
 
 SUFFIXES = (".npy", ".npz", ".pose")
@@ -101,17 +102,6 @@ def probe(path: Union[str, Path]) -> Tuple[int, Optional[Fraction]]:
     if frames == 0:
         raise AslError(f"{path}: zero frames; leave the clip out or extract it again")
     return frames, fps
-
-
-def snap_fps(value: float) -> Optional[Fraction]:
-    """fps as a fraction: 23.976, 29.97 and 59.94 are n * 1000 / 1001; None where it is NaN, 0 or below."""
-    if not value > 0:
-        return None
-    whole = Fraction(max(1, round(value)))
-    for rate in (whole, whole * Fraction(1000, 1001)):
-        if abs(float(rate) - value) <= 2e-4 * value:
-            return rate
-    return Fraction(value).limit_denominator(1001)
 
 
 def _existing(path: Union[str, Path]) -> Path:
@@ -224,8 +214,16 @@ def _read_npz(path: Path, layout: Optional[str]) -> Clip:
     array[~np.isfinite(array).all(axis=-1)] = np.nan
     if layout not in (None, name):
         array, name = _cut(path, array, name, layout), layout
-    size = [int(held[key]) if key in held else None for key in ("width", "height")]
-    return Clip(array, name, snap_fps(float(held["fps"])) if "fps" in held else None, *size)
+    fps, width, height = (_number(path, held, key) for key in ("fps", "width", "height"))
+    return Clip(array, name, snap_rate(fps), *(int(n) if np.isfinite(n) else None for n in (width, height)))
+
+
+def _number(path: Path, held: Mapping[str, np.ndarray], key: str) -> float:
+    """The one number under ``key``; NaN where there is none."""
+    value = held[key] if key in held else np.float64("nan")
+    if value.size != 1 or value.dtype.kind not in "fiu":
+        raise AslError(f"{path}: '{key}' is no number ({value.dtype} of shape {value.shape}); extract it again")
+    return float(value.reshape(()))
 
 
 def _probe_npz(path: Path) -> Tuple[int, Optional[Fraction]]:
@@ -238,7 +236,7 @@ def _probe_npz(path: Path) -> Tuple[int, Optional[Fraction]]:
                     if key in _NPZ_PARTS:
                         shapes[key] = _header(path, file)[0]
                     elif key == "fps":
-                        fps = snap_fps(float(np.lib.format.read_array(file, allow_pickle=False)))
+                        fps = snap_rate(_number(path, {key: np.lib.format.read_array(file)}, key))
     except _BROKEN as error:
         raise _broken(path, error) from error
     _check_npz(path, shapes)
@@ -249,4 +247,4 @@ def _read_pose(path: Path, layout: Optional[str]) -> Clip:
     from asl.landmarks.pose_files import read_pose
 
     array, name, fps, width, height = read_pose(path, layout)
-    return Clip(array, name, snap_fps(fps), width, height)
+    return Clip(array, name, snap_rate(fps), width, height)

@@ -8,7 +8,7 @@ import pytest
 
 from asl.common.errors import AslError
 from asl.landmarks.layouts import get_layout
-from asl.landmarks.reading import probe, read_landmarks, snap_fps
+from asl.landmarks.reading import probe, read_landmarks
 
 
 @pytest.fixture
@@ -104,6 +104,11 @@ def test_pose_files_become_fractions_of_the_picture(tmp_path):
         read_landmarks(tmp_path / "a.pose", "hands_body51")
 
 
+def test_a_pose_file_without_a_person_is_refused(tmp_path):
+    write_pose(tmp_path / "a.pose", HOLISTIC178[:4], np.ones((3, 0, 178, 3)), np.ones((3, 0, 178)), 25, 0.2)
+    assert "holds no person" in both(tmp_path / "a.pose")
+
+
 def test_of_two_persons_the_surer_one_is_read(tmp_path):
     data = np.zeros((2, 2, 178, 3), dtype=np.float32)
     data[:, 1] = 50
@@ -149,6 +154,8 @@ def test_wrong_shapes_name_what_was_found_and_expected(tmp_path, how2sign):
     assert "'face' has shape (5, 400, 3), not (5, 468 or 478, 3)" in both(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", **{**how2sign, "left_hand": how2sign["left_hand"][:4]})
     assert "'left_hand' has shape (4, 21, 3), not (5, 21, 3)" in both(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **{**how2sign, "fps": np.array([24.0, 25.0])})
+    assert "'fps' is no number" in both(tmp_path / "a.npz")
     del how2sign["right_hand"]
     np.savez(tmp_path / "a.npz", **how2sign)
     assert "no array 'right_hand'" in both(tmp_path / "a.npz")
@@ -174,12 +181,6 @@ def test_two_hands_cannot_become_a_body(tmp_path, slots):
     np.save(tmp_path / "a.npy", slots)
     with pytest.raises(AslError, match="only be read as layout hands42, not holistic543"):
         read_landmarks(tmp_path / "a.npy", "holistic543")
-
-
-def test_fps_is_snapped_to_the_rates_of_cameras():
-    rates = {25: 25, 23.976: Fraction(24000, 1001), 29.97: Fraction(30000, 1001)}
-    rates.update({59.94: Fraction(60000, 1001), 12.5: Fraction(25, 2), float("nan"): None, 0: None})
-    assert {v: snap_fps(v) for v in rates} == rates
 
 
 @pytest.mark.corpora
