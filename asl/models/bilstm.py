@@ -5,10 +5,9 @@ from typing import Dict, Tuple
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from asl.models.conv_transformer import average_frames
 from asl.models.encoder import Encoder
 from asl.models.frontend import PartFrontEnd
-from asl.models.masking import length_mask
+from asl.models.masking import average_frames, length_mask
 
 
 class BiLstm(Encoder):
@@ -36,7 +35,12 @@ class BiLstm(Encoder):
         self.output_dim, self.subsampling = 2 * hidden, subsampling
         self.frontend = PartFrontEnd(feature_parts, part_dim, 2 * hidden, dropout)
         self.lstm = nn.LSTM(
-            2 * hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
+            2 * hidden,
+            hidden,
+            layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout if layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout)
 

@@ -1,8 +1,8 @@
 """One-dimensional convolutions with transformer blocks between: the strongest small landmark encoder known.
 
 After the network that won Google's 2023 isolated sign contest (H. Sohn): blocks of wide depthwise convolution
-with efficient channel attention (Wang et al. 2020, ECA-Net), each stage closed by a transformer block. Here the
-convolutions look both ways, the two hands share their front-end, and masks reach every normalisation.
+with efficient channel attention (Wang et al. 2020, ECA-Net), each stage closed by a transformer block. Here
+the convolutions look both ways, the two hands share their front-end, and masks reach every normalisation.
 """
 
 from typing import Dict, Tuple
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asl.models.encoder import Encoder, output_lengths
+from asl.common.errors import AslError
+from asl.models.encoder import Encoder
 from asl.models.frontend import PartFrontEnd
-from asl.models.masking import MaskedBatchNorm, length_mask, masked_mean
+from asl.models.masking import MaskedBatchNorm, average_frames, length_mask, masked_mean
 from asl.models.positions import sinusoidal_positions
 
 
@@ -94,9 +95,12 @@ class ConvTransformer(Encoder):
         kernel: frames that a convolution sees (odd).
         expand: widening inside a convolution block.
         heads: attention heads.
-        subsampling: frames averaged into one after the first stage (1, 2 or 4).
+        subsampling: frames averaged into one after the first stage.
         dropout: in the front-end and the transformer blocks.
         drop_path: probability that a residual branch is dropped.
+
+    Raises:
+        AslError: an even kernel, or heads that do not divide the channels.
     """
 
     def __init__(
@@ -114,10 +118,19 @@ class ConvTransformer(Encoder):
         drop_path: float = 0.2,
     ) -> None:
         super().__init__()
+        if kernel % 2 == 0:
+            raise AslError(
+                f"encoder: kernel={kernel} has no middle frame; give an odd number, as {kernel + 1}"
+            )
+        if dim % heads:
+            raise AslError(
+                f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
+            )
         self.output_dim, self.subsampling = dim, subsampling
         self.frontend = PartFrontEnd(feature_parts, part_dim, dim, dropout)
         self.conv_stages = nn.ModuleList(
-            nn.ModuleList(ConvBlock(dim, kernel, expand, drop_path) for _ in range(blocks)) for _ in range(stages)
+            nn.ModuleList(ConvBlock(dim, kernel, expand, drop_path) for _ in range(blocks))
+            for _ in range(stages)
         )
         self.transformers = nn.ModuleList(
             TransformerBlock(dim, heads, expand, dropout, drop_path) for _ in range(stages)
@@ -137,18 +150,3 @@ class ConvTransformer(Encoder):
                 x = (x + positions) * mask[..., None].to(x.dtype)
             x = transformer(x, mask)
         return self.norm(x) * mask[..., None].to(x.dtype), lengths
-
-
-def average_frames(x: Tensor, lengths: Tensor, by: int) -> Tuple[Tensor, Tensor, Tensor]:
-    """Average every ``by`` frames into one, over the frames inside only.
-
-    Returns:
-        ``(batch, ceil(frames / by), channels)``, the new lengths, and their mask.
-    """
-    frames = x.shape[1]
-    pad = (-frames) % by
-    mask = F.pad(length_mask(lengths, frames), (0, pad)).view(x.shape[0], -1, by).to(x.dtype)
-    x = F.pad(x, (0, 0, 0, pad)).view(x.shape[0], -1, by, x.shape[2])
-    x = (x * mask[..., None]).sum(2) / mask.sum(2).clamp(min=1)[..., None]
-    lengths = output_lengths(lengths, by)
-    return x, lengths, length_mask(lengths, x.shape[1])

@@ -1,6 +1,6 @@
 """What every encoder promises."""
 
-from typing import Dict, Tuple
+from typing import Tuple
 
 from torch import Tensor, nn
 
@@ -25,13 +25,3 @@ class Encoder(nn.Module):
         ``frames' = ceil(frames / subsampling)``; outputs beyond a sequence's length are 0.
         """
         raise TypeError(f"{type(self).__name__} must define forward()")
-
-
-def output_lengths(lengths: Tensor, subsampling: int) -> Tensor:
-    """Lengths after subsampling: ``ceil(lengths / subsampling)``."""
-    return (lengths + subsampling - 1) // subsampling
-
-
-def total_width(feature_parts: Dict[str, int]) -> int:
-    """Width of the whole feature vector."""
-    return sum(feature_parts.values())

@@ -40,7 +40,9 @@ class SignClassifier(nn.Module):
     Shape: ``(batch, frames, dim)``, lengths ``(batch,)`` -> logits ``(batch, num_classes)``.
     """
 
-    def __init__(self, dim: int, num_classes: int, dropout: float = 0.4, hidden: Optional[int] = None) -> None:
+    def __init__(
+        self, dim: int, num_classes: int, dropout: float = 0.4, hidden: Optional[int] = None
+    ) -> None:
         super().__init__()
         if hidden is None and num_classes > DEEP_ABOVE:
             hidden = 4 * dim

@@ -69,7 +69,8 @@ class IsolatedTask(SignTask):
     def validation_metrics(self, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
         logits = self(batch["features"], batch["feature_lengths"])
         target = sign_targets(batch)
-        rank = (logits > logits.gather(1, target[:, None])).sum(dim=1)
+        # how many signs are above the right one; not 'logits > right', by which NaN would be a right answer
+        rank = (~(logits <= logits.gather(1, target[:, None]))).sum(dim=1)
         n = len(target)
         return {
             "loss": (self._loss(logits, target) * n, n),

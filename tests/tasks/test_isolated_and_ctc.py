@@ -52,6 +52,13 @@ def test_isolated_metrics_are_sums_over_the_batch():
     assert log_probs.shape == (3, 6) and torch.allclose(log_probs.exp().sum(1), torch.ones(3), atol=1e-5)
 
 
+def test_a_network_that_gives_nan_has_nothing_right():
+    task = IsolatedTask(encoder, feature_parts=PARTS, vocab_size=7).eval()
+    task.head.layers[-1].weight.data.fill_(float("nan"))
+    metrics = task.validation_metrics(batch([1, 1, 1], [1, 2, 3]))
+    assert metrics["top1"] == (0, 3) and metrics["top5"] == (0, 3)
+
+
 def test_ctc_metrics_count_token_errors():
     task = CtcTask(encoder, feature_parts=PARTS, vocab_size=5).eval()
     with torch.no_grad():
