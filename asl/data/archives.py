@@ -104,9 +104,12 @@ def _pairs(folder: Path) -> Iterator[Tuple[Row, Row]]:
 def _code_hash() -> str:
     """Archives made by other code than this are made again."""
     package = Path(__file__).parent.parent
-    landmarks = [f"landmarks/{name}" for name in ("face_mesh", "layouts", "pose_files", "reading", "tracking")]
-    names = [*landmarks, "common/rates", "data/archives", "data/storage"]
-    return hash_paths(package / f"{name}.py" for name in names)
+    rooms = {
+        "common": ("rates",),
+        "data": ("archives", "storage"),
+        "landmarks": ("face_mesh", "layouts", "pose_files", "reading", "tracking"),
+    }
+    return hash_paths(package / room / f"{name}.py" for room, names in rooms.items() for name in names)
 
 
 def _key(job: ArchiveJob, code: str) -> str:

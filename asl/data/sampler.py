@@ -1,8 +1,8 @@
 """Which clips make a training batch, in which order, on which process.
 
-lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which follows from
-its longest clip and its longest text, so that no batch passes the bounds and every epoch has the same number
-of batches whatever its order. The order is a function of (seed, epoch).
+lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which follows
+from its longest clip and its longest text, so that no batch passes the bounds and every epoch has the same
+number of batches whatever its order. The order is a function of (seed, epoch).
 """
 
 import contextlib

@@ -104,7 +104,9 @@ def affine(x: Tensor, known: Tensor, config: AugmentConfig, draw: Draw) -> Tenso
     return torch.where(known[..., None], y, x)
 
 
-def jitter(x: Tensor, known: Tensor, parts: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw) -> Tensor:
+def jitter(
+    x: Tensor, known: Tensor, parts: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw
+) -> Tensor:
     """Add noise to every point, and a slow drift (a half wave over the clip) to each part."""
     batch, frames, points, _ = x.shape
     space = min(3, x.shape[-1])
@@ -121,7 +123,7 @@ def jitter(x: Tensor, known: Tensor, parts: Sequence[Sequence[int]], config: Aug
 
 
 def stretch_of(batch: int, frames: int, share: float, on: Tensor, draw: Draw) -> Tensor:
-    """``(batch, frames)`` True in one random stretch of up to ``share`` of the frames where ``on`` is True."""
+    """``(batch, frames)``: where ``on``, True in one random stretch of up to ``share`` of the frames."""
     length = draw.uniform(batch) * share * frames
     start = draw.uniform(batch) * (frames - length)
     time = torch.arange(frames, device=on.device)[None, :]
@@ -129,7 +131,7 @@ def stretch_of(batch: int, frames: int, share: float, on: Tensor, draw: Draw) ->
 
 
 def drop(known: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw) -> Tensor:
-    """Lose one hand for a stretch, one finger of a hand, and all points for a stretch; return what is left known.
+    """Lose a hand for a stretch, a finger of each hand, and all points for a stretch; return what is left.
 
     Args:
         hands: point indices of each hand (21 points: wrist, then thumb to little finger, four joints each).
@@ -137,7 +139,8 @@ def drop(known: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, d
     batch, frames, points = known.shape
     known = known.clone()
     if config.time_mask > 0:
-        known &= ~stretch_of(batch, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)[..., None]
+        lost = stretch_of(batch, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)
+        known &= ~lost[..., None]
     if hands and config.drop_hand > 0:
         which = (draw.uniform(batch) * len(hands)).long()
         lost = stretch_of(batch, frames, 2 * config.mask_share, draw.chance(config.drop_hand, batch), draw)
@@ -147,6 +150,7 @@ def drop(known: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, d
         for hand in hands:
             on, finger = draw.chance(config.drop_finger, batch), (draw.uniform(batch) * 5).long()
             joint = torch.arange(21, device=known.device)[None, :]
-            lost = on[:, None] & (joint > 0) & (torch.div(joint - 1, 4, rounding_mode="floor") == finger[:, None])
+            of_finger = torch.div(joint - 1, 4, rounding_mode="floor") == finger[:, None]
+            lost = on[:, None] & (joint > 0) & of_finger
             known[:, :, list(hand)] &= ~lost[:, None, :]
     return known

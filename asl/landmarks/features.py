@@ -53,10 +53,10 @@ def part_features(
 ) -> Tensor:
     """Join the features of all parts of a clip.
 
-    Hands are given about their own wrist in units of their own size, the left one mirrored, so that both can go
-    through the same weights; their place is given apart, about the shoulders' middle in shoulder widths, or
-    about the clip's mean hand in hand sizes where the layout has no shoulders. Other parts are given about the
-    shoulders' middle, or about their own first point.
+    Hands are given about their own wrist in units of their own size, the left one mirrored, so that both can
+    go through the same weights; their place is given apart (not mirrored), about the shoulders' middle in
+    shoulder widths, or about the clip's mean hand in hand sizes where the layout has no shoulders. Other
+    parts are given about the shoulders' middle, or about their own first point.
 
     Args:
         x: ``(batch, frames, points, dims)`` picture coordinates, 0 where not known.
@@ -95,7 +95,8 @@ def part_features(
             joined += _with_motion(shape, part_known & part_known[:, :, :1], lags)
             if place:
                 wrist_known = part_known[:, :, :1]
-                wrist = torch.where(wrist_known[..., None], (x[:, :, index[:1]] - origin) / unit, x.new_zeros(()))
+                wrist = (x[:, :, index[:1]] - origin) / unit
+                wrist = torch.where(wrist_known[..., None], wrist, x.new_zeros(()))
                 joined += _with_motion(wrist, wrist_known, lags)
         else:
             if shoulders:

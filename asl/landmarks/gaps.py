@@ -1,7 +1,8 @@
 """Frames in which a point was not found: filled where a neighbour in time is near, and always remembered.
 
 Most gaps in MediaPipe's output are short (about three quarters are at most three frames long), so a straight
-line over a short gap is close to the truth; over a long gap it would be an invention, and the point stays lost.
+line over a short gap is close to the truth; over a long gap it would be an invention, and the point stays
+lost.
 """
 
 from typing import Tuple
@@ -27,7 +28,7 @@ def fill_gaps(landmarks: Tensor, lengths: Tensor, max_gap: int = 3) -> Tuple[Ten
     time = torch.arange(frames, device=landmarks.device)
     inside = time[None, :] < lengths[:, None]
     found = torch.isfinite(landmarks).all(dim=-1) & inside[:, :, None]
-    x = torch.where(found[..., None], landmarks, torch.zeros((), dtype=landmarks.dtype, device=landmarks.device))
+    x = torch.where(found[..., None], landmarks, landmarks.new_zeros(()))
     if max_gap == 0:
         return x, found, found
 

@@ -14,7 +14,7 @@ _EPS = 1e-4  # of the picture: nothing real is smaller
 
 
 def mean_over(x: Tensor, known: Tensor, dims: Sequence[int]) -> Tensor:
-    """Mean of ``x`` ``(batch, frames, points, dims)`` over the known entries along ``dims`` (kept, size 1)."""
+    """Mean of ``x`` ``(batch, frames, points, dims)`` over what is known along ``dims`` (kept, size 1)."""
     w = known[..., None].to(x.dtype)
     return (x * w).sum(dim=tuple(dims), keepdim=True) / w.sum(dim=tuple(dims), keepdim=True).clamp(min=1)
 
@@ -30,8 +30,8 @@ def part_local(x: Tensor, known: Tensor, anchor: int, per_frame: bool = True) ->
             and foreshortening stay visible).
 
     Returns:
-        The local coordinates, 0 where not known, and the size ``(batch, frames or 1, 1, 1)`` in units of ``x``:
-        the root mean square distance of the points from the anchor.
+        The local coordinates, 0 where not known, and the size ``(batch, frames or 1, 1, 1)`` in units of
+        ``x``: the root mean square distance of the points from the anchor.
     """
     ok = known & known[:, :, anchor : anchor + 1]
     local = torch.where(ok[..., None], x - x[:, :, anchor : anchor + 1], torch.zeros_like(x))

@@ -23,7 +23,7 @@ class LandmarkPipeline:
     Args:
         layout: name of the landmark layout that is expected (see ``asl.landmarks.layouts``).
         frames: every clip is read at this many frames (isolated signs); None keeps its own rate (sentences).
-        trim: leave out what comes before the first and after the last frame in which a hand was found.
+        trim: leave out what comes before the first and after the last frame in which any point was found.
         max_gap: gaps of at most so many frames are filled with a straight line.
         space: 2 uses x and y, 3 also MediaPipe's z.
         lags: differences over so many frames are given beside the coordinates.
@@ -52,10 +52,16 @@ class LandmarkPipeline:
     ) -> None:
         self.layout = get_layout(layout)
         if not 2 <= space <= self.layout.num_space:
-            places = ", ".join(self.layout.dims[: self.layout.num_space])
-            raise AslError(f"pipeline: space={space}, but layout {layout} has {places}; give 2 to {self.layout.num_space}")
+            most, places = self.layout.num_space, ", ".join(self.layout.dims[: self.layout.num_space])
+            raise AslError(f"pipeline: space={space}, but layout {layout} has {places}; give 2 to {most}")
         if frames is not None and frames < 2:
             raise AslError(f"pipeline: frames={frames}; give 2 or more, or null to keep a clip's own rate")
+        if max_gap < 0:
+            raise AslError(f"pipeline: max_gap={max_gap}; give the longest gap that is filled, or 0 for none")
+        if any(lag < 1 for lag in lags):
+            raise AslError(
+                f"pipeline: lags={list(lags)}; give differences over 1 frame or more, or [] for none"
+            )
         self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
         self.lags, self.place, self.per_frame_size = list(lags), place, per_frame_size
         self.augment = augment
@@ -78,7 +84,7 @@ class LandmarkPipeline:
         training: bool = False,
         generator: Optional[torch.Generator] = None,
     ) -> Tuple[Tensor, Tensor]:
-        """Turn ``(batch, frames, points, dims)`` float32 landmarks (NaN: not found, or padding) into features.
+        """Turn float32 landmarks ``(batch, frames, points, dims)``, NaN where not found or padding, into features.
 
         Args:
             lengths: ``(batch,)`` int64 frames of each clip.

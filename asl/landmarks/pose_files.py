@@ -63,8 +63,8 @@ def read_pose(path: Path, layout: Optional[str]) -> Tuple[np.ndarray, str, float
         ``(frames, points, dims)`` float32 with NaN, name of the layout, fps, width and height in pixels.
 
     Raises:
-        AslError: cut short or no ``.pose`` file, unknown components, nobody in it, ``layout`` cannot be cut out of
-            it.
+        AslError: cut short or no ``.pose`` file, unknown components, nobody in it, or ``layout`` cannot be cut
+            out of it.
     """
     from pose_format import Pose
 

@@ -222,7 +222,8 @@ def _number(path: Path, held: Mapping[str, np.ndarray], key: str) -> float:
     """The one number under ``key``; NaN where there is none."""
     value = held[key] if key in held else np.float64("nan")
     if value.size != 1 or value.dtype.kind not in "fiu":
-        raise AslError(f"{path}: '{key}' is no number ({value.dtype} of shape {value.shape}); extract it again")
+        what = f"{value.dtype} of shape {value.shape}"
+        raise AslError(f"{path}: '{key}' is no number ({what}); extract it again")
     return float(value.reshape(()))
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def span_of_known(known: Tensor, lengths: Tensor, margin: int = 0) -> Tuple[Tensor, Tensor]:
-    """First and last frame in which any point is known, widened by ``margin`` frames.
+def span_of_known(known: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    """First and last frame in which any point is known.
 
     Isolated signs are recorded from rest to rest: before the hands come into the picture and after they have
     left it there is nothing to see, and cutting it off puts the sign itself at the same place in every clip.
@@ -15,7 +15,6 @@ def span_of_known(known: Tensor, lengths: Tensor, margin: int = 0) -> Tuple[Tens
     Args:
         known: ``(batch, frames, points)``.
         lengths: ``(batch,)``.
-        margin: frames kept on either side.
 
     Returns:
         ``first`` and ``last``, ``(batch,)`` float, inclusive; the whole clip where nothing is known.
@@ -26,13 +25,17 @@ def span_of_known(known: Tensor, lengths: Tensor, margin: int = 0) -> Tuple[Tens
     first = torch.where(any_point, time, torch.full_like(time, frames)).min(dim=1).values
     last = torch.where(any_point, time, torch.full_like(time, -1)).max(dim=1).values
     nothing = last < 0
-    first = torch.where(nothing, torch.zeros_like(first), (first - margin).clamp(min=0))
-    last = torch.where(nothing, lengths - 1, torch.minimum(last + margin, lengths - 1))
+    first = torch.where(nothing, torch.zeros_like(first), first)
+    last = torch.where(nothing, lengths - 1, last)
     return first.float(), last.float()
 
 
 def positions(
-    first: Tensor, last: Tensor, frames: Optional[int], speed: Optional[Tensor] = None, warp: Optional[Tensor] = None
+    first: Tensor,
+    last: Tensor,
+    frames: Optional[int],
+    speed: Optional[Tensor] = None,
+    warp: Optional[Tensor] = None,
 ) -> Tuple[Tensor, Tensor]:
     """Where in each clip the output frames are read.
 

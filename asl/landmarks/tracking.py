@@ -68,6 +68,7 @@ def chirality(hands: np.ndarray) -> np.ndarray:
     volume = np.einsum("...i,...i->...", np.cross(first, last), bend + thumb)
     return -_CHIRALITY * volume
 
+
 def _check(array: np.ndarray) -> None:
     if array.ndim != 4 or array.shape[1:] != SLOTS_SHAPE:
         raise AslError(f"hands of shape {array.shape} where (frames, 2, 21, 3) was expected")

@@ -177,7 +177,9 @@ def test_decoding_keeps_order_and_every_clip_on_all_processes(count, world_size)
 @pytest.mark.parametrize("count, world_size", [(3, 2), (6, 4), (7, 3), (9, 8)])
 def test_batches_of_one_clip_are_joined_where_they_cannot_be_shared_out(count, world_size):
     data = made(count)
-    samplers = [SequentialSampler(data.cuts, data.sizes(), Bounds(1), r, world_size) for r in range(world_size)]
+    samplers = [
+        SequentialSampler(data.cuts, data.sizes(), Bounds(1), r, world_size) for r in range(world_size)
+    ]
     parts = [names(sampler) for sampler in samplers]
     assert {len(part) for part in parts} == {count // world_size} == {len(s) for s in samplers}
     assert all(batch for part in parts for batch in part)

@@ -20,7 +20,11 @@ def clips(batch=3, frames=30, points=42, seed=0):
     t = torch.linspace(0, 1, frames)[None, :, None, None]
     shape = 0.05 * torch.randn(batch, 1, points, 3, generator=g)
     centre = torch.tensor([0.65, 0.5, 0.0]).repeat(21, 1), torch.tensor([0.35, 0.5, 0.0]).repeat(21, 1)
-    return torch.cat(centre)[None, None] + shape + 0.1 * torch.sin(6 * t + torch.randn(batch, 1, 1, 3, generator=g))
+    return (
+        torch.cat(centre)[None, None]
+        + shape
+        + 0.1 * torch.sin(6 * t + torch.randn(batch, 1, 1, 3, generator=g))
+    )
 
 
 def track(*values):
@@ -29,7 +33,9 @@ def track(*values):
 
 
 def test_short_gaps_are_filled_with_a_line_and_stay_marked():
-    x, known, found = fill_gaps(track(0.0, NAN, NAN, 3.0, NAN, NAN, NAN, NAN, 8.0, NAN), torch.tensor([10]), 3)
+    x, known, found = fill_gaps(
+        track(0.0, NAN, NAN, 3.0, NAN, NAN, NAN, NAN, 8.0, NAN), torch.tensor([10]), 3
+    )
     assert x[0, :, 0, 0].tolist() == [0, 1, 2, 3, 0, 0, 0, 0, 8, 0]
     assert known[0, :, 0].tolist() == [True] * 4 + [False] * 4 + [True, False]
     assert found[0, :, 0].tolist() == [True, False, False, True, False, False, False, False, True, False]
@@ -49,12 +55,19 @@ def test_span_is_where_something_is_known():
 def test_reading_between_frames():
     x, known = track(0.0, 2.0, 4.0, 0.0), torch.tensor([[True, True, True, False]])[:, :, None]
     y, ok = read_at(x, known, torch.tensor([[0.5, 1.25, 2.5, 3.0]]))
-    assert y[0, :, 0, 0].tolist() == [1.0, 2.5, 4.0, 0.0] and ok[0, :, 0].tolist() == [True, True, True, False]
+    assert y[0, :, 0, 0].tolist() == [1.0, 2.5, 4.0, 0.0] and ok[0, :, 0].tolist() == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_positions_keep_the_ends_and_their_order():
     where, lengths = positions(torch.tensor([2.0]), torch.tensor([12.0]), 11, warp=torch.tensor([0.9]))
-    assert where[0, 0] == 2 and where[0, -1] == 12 and (where.diff(dim=1) > 0).all() and lengths.tolist() == [11]
+    assert (
+        where[0, 0] == 2 and where[0, -1] == 12 and (where.diff(dim=1) > 0).all() and lengths.tolist() == [11]
+    )
     _, lengths = positions(torch.tensor([0.0]), torch.tensor([20.0]), None, speed=torch.tensor([2.0]))
     assert lengths.tolist() == [11]
 
@@ -91,7 +104,9 @@ def test_features_have_the_promised_widths_and_no_nan(layout, frames):
 
 
 def test_a_clip_without_any_hand_gives_zeros():
-    features, lengths = LandmarkPipeline("hands42", frames=8)(torch.full((1, 5, 42, 3), NAN), torch.tensor([5]))
+    features, lengths = LandmarkPipeline("hands42", frames=8)(
+        torch.full((1, 5, 42, 3), NAN), torch.tensor([5])
+    )
     assert (features == 0).all() and lengths.tolist() == [8]
 
 
@@ -124,17 +139,29 @@ def test_mirror_twice_is_nothing_and_swaps_hands():
 def test_affine_moves_only_what_is_known():
     x, known = clips(), torch.rand(3, 30, 42) < 0.5
     x = x * known[..., None]
-    moved = aug.affine(x, known, aug.AugmentConfig(affine=1.0), aug.Draw(torch.Generator().manual_seed(0), x.device))
+    moved = aug.affine(
+        x, known, aug.AugmentConfig(affine=1.0), aug.Draw(torch.Generator().manual_seed(0), x.device)
+    )
     assert (moved[~known] == 0).all() and not torch.allclose(moved[known], x[known])
 
 
 def test_dropping_loses_whole_fingers_and_stretches():
     config = aug.AugmentConfig(time_mask=0.0, drop_hand=0.0, drop_finger=1.0)
     hands = [list(range(21)), list(range(21, 42))]
-    left = aug.drop(torch.ones(4, 10, 42, dtype=torch.bool), hands, config, aug.Draw(torch.Generator(), torch.device("cpu")))
+    left = aug.drop(
+        torch.ones(4, 10, 42, dtype=torch.bool),
+        hands,
+        config,
+        aug.Draw(torch.Generator(), torch.device("cpu")),
+    )
     assert (left.sum(dim=2) == 42 - 2 * 4).all() and left[:, :, [0, 21]].all()
     config = aug.AugmentConfig(time_mask=1.0, drop_hand=0.0, drop_finger=0.0, mask_share=0.5)
-    left = aug.drop(torch.ones(50, 20, 42, dtype=torch.bool), hands, config, aug.Draw(torch.Generator(), torch.device("cpu")))
+    left = aug.drop(
+        torch.ones(50, 20, 42, dtype=torch.bool),
+        hands,
+        config,
+        aug.Draw(torch.Generator(), torch.device("cpu")),
+    )
     lost = (~left.any(dim=2)).sum(dim=1)
     assert lost.max() <= 11 and 3 < lost.float().mean() < 7
 
@@ -150,3 +177,7 @@ def test_wrong_arguments_are_named():
         LandmarkPipeline("hands42", space=4)
     with pytest.raises(AslError, match="frames=1"):
         LandmarkPipeline("hands42", frames=1)
+    with pytest.raises(AslError, match="max_gap=-1"):
+        LandmarkPipeline("hands42", max_gap=-1)
+    with pytest.raises(AslError, match=r"lags=\[1, 0\]"):
+        LandmarkPipeline("hands42", lags=(1, 0))
