@@ -122,28 +122,31 @@ def jitter(
     return torch.where(known[..., None], x + delta, x)
 
 
-def stretch_of(batch: int, frames: int, share: float, on: Tensor, draw: Draw) -> Tensor:
-    """``(batch, frames)``: where ``on``, True in one random stretch of up to ``share`` of the frames."""
-    length = draw.uniform(batch) * share * frames
-    start = draw.uniform(batch) * (frames - length)
+def stretch_of(lengths: Tensor, frames: int, share: float, on: Tensor, draw: Draw) -> Tensor:
+    """``(batch, frames)``: where ``on``, True in one random stretch of up to ``share`` of the clip's frames."""
+    length = draw.uniform(len(lengths)) * share * lengths
+    start = draw.uniform(len(lengths)) * (lengths - length)
     time = torch.arange(frames, device=on.device)[None, :]
     return (time >= start[:, None]) & (time < (start + length)[:, None]) & on[:, None]
 
 
-def drop(known: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw) -> Tensor:
+def drop(
+    known: Tensor, lengths: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw
+) -> Tensor:
     """Lose a hand for a stretch, a finger of each hand, and all points for a stretch; return what is left.
 
     Args:
+        lengths: ``(batch,)`` frames of each clip, padding not counted.
         hands: point indices of each hand (21 points: wrist, then thumb to little finger, four joints each).
     """
     batch, frames, points = known.shape
     known = known.clone()
     if config.time_mask > 0:
-        lost = stretch_of(batch, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)
+        lost = stretch_of(lengths, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)
         known &= ~lost[..., None]
     if hands and config.drop_hand > 0:
         which = (draw.uniform(batch) * len(hands)).long()
-        lost = stretch_of(batch, frames, 2 * config.mask_share, draw.chance(config.drop_hand, batch), draw)
+        lost = stretch_of(lengths, frames, 2 * config.mask_share, draw.chance(config.drop_hand, batch), draw)
         for i, hand in enumerate(hands):
             known[:, :, list(hand)] &= ~(lost & (which == i)[:, None])[..., None]
     if hands and config.drop_finger > 0:

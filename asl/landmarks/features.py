@@ -78,7 +78,7 @@ def part_features(
 
     shoulders = shoulder_points(layout)
     if shoulders:
-        origin, unit, _ = body_frame(x, known, shoulders)
+        origin, unit = body_frame(x, known, shoulders)
     elif hands:
         wrists = [layout.parts[name][0] for name in hands]
         sizes = torch.cat([local[name][1].expand(-1, x.shape[1], 1, 1) for name in hands], dim=2)

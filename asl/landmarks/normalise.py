@@ -54,7 +54,7 @@ def clip_frame(anchors: Tensor, known: Tensor, sizes: Tensor) -> Tuple[Tensor, T
     return mean_over(anchors, known, dims=[1, 2]), mean_over(sizes, known, dims=[1, 2]).clamp(min=_EPS)
 
 
-def body_frame(x: Tensor, known: Tensor, shoulders: Sequence[int]) -> Tuple[Tensor, Tensor, Tensor]:
+def body_frame(x: Tensor, known: Tensor, shoulders: Sequence[int]) -> Tuple[Tensor, Tensor]:
     """Origin and unit of a clip from the signer's shoulders: their middle and their distance in the picture.
 
     Args:
@@ -62,14 +62,17 @@ def body_frame(x: Tensor, known: Tensor, shoulders: Sequence[int]) -> Tuple[Tens
         shoulders: indices of the left and the right shoulder.
 
     Returns:
-        Origin ``(batch, 1, 1, dims)``, unit ``(batch, 1, 1, 1)`` (means over the clip, so that a nod of the
-        detector does not move the whole signer) and ``(batch,)``: whether shoulders were seen at all.
+        Origin ``(batch, 1, 1, dims)`` and unit ``(batch, 1, 1, 1)``: means over the clip, so that a nod of the
+        detector does not move the whole signer. Where no frame has both shoulders there is no place: the unit
+        is infinite, and everything divided by it 0.
     """
     pair = x[:, :, list(shoulders)]
     both = known[:, :, list(shoulders)].all(dim=2, keepdim=True)
     origin = mean_over(pair.mean(dim=2, keepdim=True), both, dims=[1, 2])
     width = (pair[:, :, :1, :2] - pair[:, :, 1:, :2]).square().sum(-1, keepdim=True).sqrt()
-    return origin, mean_over(width, both, dims=[1, 2]).clamp(min=_EPS), both.flatten(1).any(dim=1)
+    unit = mean_over(width, both, dims=[1, 2]).clamp(min=_EPS)
+    seen = both.any(dim=1, keepdim=True)[..., None]
+    return origin, torch.where(seen, unit, torch.full_like(unit, float("inf")))
 
 
 def difference(x: Tensor, known: Optional[Tensor], lag: int) -> Tensor:

@@ -23,7 +23,8 @@ class LandmarkPipeline:
     Args:
         layout: name of the landmark layout that is expected (see ``asl.landmarks.layouts``).
         frames: every clip is read at this many frames (isolated signs); None keeps its own rate (sentences).
-        trim: leave out what comes before the first and after the last frame in which any point was found.
+        trim: leave out what comes before the first and after the last frame in which a hand was found (any
+            point, where the layout has no hands).
         max_gap: gaps of at most so many frames are filled with a straight line.
         space: 2 uses x and y, 3 also MediaPipe's z.
         lags: differences over so many frames are given beside the coordinates.
@@ -100,7 +101,7 @@ class LandmarkPipeline:
         draw = aug.Draw(generator, x.device)
         x, known, found, out_lengths = self._read(x, known, found, lengths, config, draw)
         if config is not None:
-            x, known, found = self._change(x, known, found, config, draw)
+            x, known, found = self._change(x, known, found, out_lengths, config, draw)
         features = part_features(
             x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size
         )
@@ -110,7 +111,8 @@ class LandmarkPipeline:
     def _read(self, x, known, found, lengths, config, draw):
         """Choose the span of each clip and read it at the output frames."""
         if self.trim:
-            first, last = span_of_known(known, lengths)
+            hands = [point for hand in self._hands for point in hand]  # a body is always in the picture
+            first, last = span_of_known(known[:, :, hands] if hands else known, lengths)
         else:
             first, last = torch.zeros_like(lengths).float(), (lengths - 1).float()
         if config is None and self.frames is None and not self.trim:
@@ -131,7 +133,7 @@ class LandmarkPipeline:
         out_known &= inside[..., None]  # beyond its end a clip is read at its last frame: not a measurement
         return x * out_known[..., None].to(x.dtype), out_known, found[rows, nearest] & out_known, out_lengths
 
-    def _change(self, x, known, found, config, draw):
+    def _change(self, x, known, found, lengths, config, draw):
         """Augment in the picture plane; what is dropped is neither known nor found any more."""
         chosen = draw.chance(config.mirror, x.shape[0])
         permutation = self._mirror.to(x.device)
@@ -139,5 +141,5 @@ class LandmarkPipeline:
         x, known = aug.mirror(x, known, permutation, chosen)
         x = aug.affine(x, known, config, draw)
         x = aug.jitter(x, known, [list(p) for p in self.layout.parts.values()], config, draw)
-        known = aug.drop(known, self._hands, config, draw)
+        known = aug.drop(known, lengths, self._hands, config, draw)
         return x * known[..., None].to(x.dtype), known, found & known

@@ -3,6 +3,7 @@
 Everything about the network comes from the experiment folder; the data only have to be of the same layout.
 """
 
+import shlex
 import sys
 import time
 from collections import Counter
@@ -75,6 +76,7 @@ def decode(
         batch_size: clips at a time.
         device: cpu, cuda or mps, for the network; the search runs on the CPU.
     """
+    check_device(device)
     loaded = experiment.load_task(exp, checkpoint)
     is_ctc = isinstance(loaded.task, CtcTask)
     method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
@@ -107,6 +109,7 @@ def decode(
     ids, hypotheses, seconds = run(loaded.task.to(device), module.loader(split), search, shifts, device)
     folder = Path(out) if out else Path(exp) / f"decode_{split}_{method}"
     write_hypotheses(folder / "hyp.jsonl", ids, hypotheses)
+    (folder / "hyp.ctm").unlink(missing_ok=True)  # of an earlier decoding
     if all(h[0].times is not None for h in hypotheses if h and h[0].words):
         write_ctm(folder / "hyp.ctm", ids, hypotheses)
     write_json(
@@ -118,7 +121,7 @@ def decode(
             "engine": chosen.name if chosen else None,
             "checkpoint": loaded.checkpoint,
             "split": split,
-            "command": " ".join(["asl", *sys.argv[1:]]),
+            "command": shlex.join(["asl", *sys.argv[1:]]),
             **{k: v for k, v in finished(exp).items() if k in ("seed", "parameters", "train_seconds")},
             **experiment.git_state(),
             **{f"{k}_seconds": round(v, 3) for k, v in seconds.items()},
@@ -127,6 +130,15 @@ def decode(
     )
     print(f"{len(ids)} clips of {split} decoded ({method}) into {folder}: "
           + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items()))  # fmt: skip
+
+
+def check_device(device: str) -> None:
+    """Raise AslError unless this torch has ``device`` (cpu, cuda, cuda:1, mps) here."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as e:
+        reason = str(e).splitlines()[0]
+        raise AslError(f"--device {device} cannot be used here ({reason}); asl doctor shows what can") from None
 
 
 def run(

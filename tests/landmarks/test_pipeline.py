@@ -150,6 +150,7 @@ def test_dropping_loses_whole_fingers_and_stretches():
     hands = [list(range(21)), list(range(21, 42))]
     left = aug.drop(
         torch.ones(4, 10, 42, dtype=torch.bool),
+        torch.full((4,), 10),
         hands,
         config,
         aug.Draw(torch.Generator(), torch.device("cpu")),
@@ -158,12 +159,38 @@ def test_dropping_loses_whole_fingers_and_stretches():
     config = aug.AugmentConfig(time_mask=1.0, drop_hand=0.0, drop_finger=0.0, mask_share=0.5)
     left = aug.drop(
         torch.ones(50, 20, 42, dtype=torch.bool),
+        torch.full((50,), 20),
         hands,
         config,
         aug.Draw(torch.Generator(), torch.device("cpu")),
     )
     lost = (~left.any(dim=2)).sum(dim=1)
     assert lost.max() <= 11 and 3 < lost.float().mean() < 7
+
+
+def test_a_short_clip_is_masked_as_much_whatever_stands_beside_it():
+    config = aug.AugmentConfig(time_mask=1.0, drop_hand=0.0, drop_finger=0.0, mask_share=0.5)
+    known = torch.ones(200, 40, 42, dtype=torch.bool)
+    left = aug.drop(known, torch.full((200,), 10), [], config, aug.Draw(torch.Generator(), known.device))
+    lost = (~left[:, :10].any(dim=2)).sum(dim=1)
+    assert 1.5 < lost.float().mean() < 3.5 and left[:, 11:].all()
+
+
+def test_without_shoulders_places_are_zero_not_huge():
+    x = torch.rand(1, 12, 51, 4)
+    x[:, :, [get_layout("hands_body51").points.index(f"{side}_shoulder") for side in ("left", "right")]] = NAN
+    features, _ = LandmarkPipeline("hands_body51", frames=8)(x, torch.tensor([12]))
+    assert torch.isfinite(features).all() and features.abs().max() < 100
+
+
+def test_trimming_goes_by_the_hands_where_there_are_some():
+    layout = get_layout("hands_body51")
+    x = torch.rand(1, 20, 51, 4)
+    hands = [p for part in ("hand_left", "hand_right") for p in layout.parts[part]]
+    for frames in (slice(0, 6), slice(14, 20)):
+        x[:, frames, hands] = NAN
+    _, lengths = LandmarkPipeline("hands_body51", frames=None)(x, torch.tensor([20]))
+    assert lengths.tolist() == [8]
 
 
 def test_difference_is_zero_at_gaps():
