@@ -11,6 +11,7 @@ option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or
 option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
 option layout hands42 text "which points are used (asl/landmarks/layouts.py)"
 option seed 0 number "seed of everything that is random in training"
+option with_test false flag "decode the test split too: once, when everything is chosen on val"
 option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
@@ -63,7 +64,9 @@ if stage 6 "decode and score"; then
     methods="greedy beam" metric=wer
     [ "$grammar" = none ] || methods="$methods graph"
   fi
-  for split in $(splits val test); do
+  decoded=(val)
+  if $with_test; then decoded+=(test); fi
+  for split in $(splits "${decoded[@]}"); do
     if $baseline; then score_baseline "$split"; fi
     for method in $methods; do
       decode_and_score "$split" "$method" "$metric"

@@ -10,6 +10,7 @@ recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*
 option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
 option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
 option seed 0 number "seed of everything that is random in training"
+option with_test false flag "decode the test split too: once, when everything is chosen on val"
 option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
@@ -56,7 +57,9 @@ fi
 if stage 6 "decode and score"; then
   methods=softmax
   [ "$head" = softmax ] || methods="greedy beam graph"
-  for split in $(splits val test); do
+  decoded=(val)
+  if $with_test; then decoded+=(test); fi
+  for split in $(splits "${decoded[@]}"); do
     if $baseline; then score_baseline "$split"; fi
     for method in $methods; do
       decode_and_score "$split" "$method" topk

@@ -31,7 +31,7 @@ def check_whole(recipe, said):
 
 
 def test_through_the_kaldi_engine(new_recipe, tmp_path):
-    recipe = new_recipe(tmp_path, "--engine", "kaldi")
+    recipe = new_recipe(tmp_path, "--engine", "kaldi", "--with-test")
     check_whole(recipe, recipe.run())
     again = recipe.run()
     assert again.count("skipped") == 3 + 1 + 6 * 2 and "runs again" not in again
@@ -39,11 +39,11 @@ def test_through_the_kaldi_engine(new_recipe, tmp_path):
 
 @pytest.mark.k2
 def test_through_k2_and_both_engines_agree(new_recipe, tmp_path):
-    recipe = new_recipe(tmp_path, "--engine", "k2")
+    recipe = new_recipe(tmp_path, "--engine", "k2", "--with-test")
     check_whole(recipe, recipe.run())
     of_k2 = list(read_jsonl(recipe.exp / "decode_val_graph/hyp.jsonl"))
     other = recipe.copy(tmp_path / "kaldi")
-    other.words = ("--engine", "kaldi")
+    other.words = ("--engine", "kaldi", "--with-test")
     assert "runs again (its command was: " in other.run("--stage", "5", "--stop-stage", "6")
     of_kaldi = list(read_jsonl(other.exp / "decode_val_graph/hyp.jsonl"))
     assert [h["words"] for h in of_k2] == [h["words"] for h in of_kaldi]
