@@ -51,7 +51,7 @@ if stage 5 "compile the graph"; then
   if [ "$head" = ctc ] && [ "$grammar" != none ]; then
     inputs=(data/lang/{tokens,words,lexicon}.txt)
     [ "$grammar" = one-sign ] || inputs+=("$grammar")
-    step --in "${inputs[@]}" --out "$exp/graph" -- \
+    step --in "${inputs[@]}" --out "$exp/graph" data/lang/{L,L_disambig,G}.fst.txt -- \
       asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$exp/graph"
   else
     echo "  none is asked for (--head $head --grammar $grammar)"

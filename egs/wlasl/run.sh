@@ -47,7 +47,7 @@ fi
 
 if stage 5 "compile the graph"; then
   if [ "$head" = ctc ]; then
-    step --in data/lang/{tokens,words,lexicon}.txt --out "$exp/graph" -- \
+    step --in data/lang/{tokens,words,lexicon}.txt --out "$exp/graph" data/lang/{L,L_disambig,G}.fst.txt -- \
       asl graph compile --lang data/lang --grammar one-sign --engine "$engine" --out "$exp/graph"
   else
     echo "  a softmax over signs needs none"
