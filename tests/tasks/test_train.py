@@ -5,6 +5,8 @@ import random
 import signal
 import time
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -246,17 +248,17 @@ class TestInitFrom:
 def test_disk_full_while_a_checkpoint_is_written(run_train, monkeypatch, project):
     import errno
 
-    save = torch.save
+    write = Path.write_bytes
 
-    def full(value, path, *args, **kwargs):
-        save(value, path, *args, **kwargs)
+    def full(path, data):
+        write(path, bytes(data)[: len(data) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(AslError, match="No space left"):
         run_train()
     assert not list((project / "exp/a/checkpoints").iterdir())
-    monkeypatch.setattr(torch, "save", save)
+    monkeypatch.setattr(Path, "write_bytes", write)
     run_train()
 
 
