@@ -11,7 +11,7 @@ from asl.scoring.intervals import bootstrap, class_means, means, ratio
 from asl.scoring.result import unpack
 
 # metric -> heading; of these the first of each kind carry an interval
-_HEADINGS = {
+HEADINGS = {
     "top1": "top-1", "top5": "top-5", "top10": "top-10",
     "top1_class": "per class top-1", "top5_class": "per class top-5", "top10_class": "per class top-10",
     "wer": "WER",
@@ -85,16 +85,17 @@ def _sortable(value: Any) -> Tuple[bool, float, str]:
 
 
 def _table(systems: Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]) -> Table:
-    rows = [_row([seeds[s][1] for s in sorted(seeds, key=_sortable)]) for seeds in systems.values()]
+    rows = [make_row([seeds[s][1] for s in sorted(seeds, key=_sortable)]) for seeds in systems.values()]
     first = rows[0].results[0]
     main, sign = first["main"], 1 if first["main"] == "wer" else -1
     rows.sort(key=lambda r: (r.values[main] is None, sign * (r.values[main] or 0), r.results[0]["system"]))
-    metrics = [m for m in _HEADINGS if any(m in r.values for r in rows)]
-    return Table(_title(first), _note(first), metrics, rows)
+    metrics = [m for m in HEADINGS if any(m in r.values for r in rows)]
+    return Table(title_of(first), _note(first), metrics, rows)
 
 
-def _row(results: List[Dict[str, Any]]) -> Row:
-    names = [m for m in _HEADINGS if all(m in r["metrics"] for r in results)]
+def make_row(results: List[Dict[str, Any]]) -> Row:
+    """The results of one system on one set of clips, one a seed, put together."""
+    names = [m for m in HEADINGS if all(m in r["metrics"] for r in results)]
     values: Dict[str, Optional[float]] = {}
     spreads: Dict[str, Optional[float]] = {}
     for name in names:
@@ -129,7 +130,8 @@ def _mean(arrays: Any) -> np.ndarray:
     return np.mean(list(arrays), axis=0)
 
 
-def _title(result: Dict[str, Any]) -> str:
+def title_of(result: Dict[str, Any]) -> str:
+    """Corpus, subset, protocol and split: which clips a result is of."""
     corpus = result["corpus"] or "corpus without a name"
     subset = f" {result['subset']}" if result["subset"] is not None else ""
     kind = " (synthetic)" if result["synthetic"] else ""
@@ -147,7 +149,7 @@ def _note(result: Dict[str, Any]) -> str:
 
 def header(table: Table) -> List[str]:
     """Headings of the columns."""
-    metrics = [_HEADINGS[m] + (" [95 %]" if m in _WITH_INTERVAL else "") for m in table.metrics]
+    metrics = [HEADINGS[m] + (" [95 %]" if m in _WITH_INTERVAL else "") for m in table.metrics]
     return ["system", "decoding", "checkpoint", "seeds", *metrics, "n", "parameters", "training"]
 
 
@@ -160,14 +162,15 @@ def cells(table: Table, row: Row) -> List[str]:
         first["method"] or "-",
         first["checkpoint"] or "-",
         str(len(row.results)),
-        *[_measure(row, metric) for metric in table.metrics],
+        *[measure(row, metric) for metric in table.metrics],
         str(first["n"]) + (f" ({missing} not decoded)" if missing else ""),
-        _size(first["parameters"]),
-        _time([r["train_seconds"] for r in row.results]),
+        size(first["parameters"]),
+        time_taken([r["train_seconds"] for r in row.results]),
     ]
 
 
-def _measure(row: Row, metric: str) -> str:
+def measure(row: Row, metric: str) -> str:
+    """A metric as text: mean ± standard deviation over the seeds [interval over clips]."""
     value, spread = row.values.get(metric), row.spreads.get(metric)
     if value is None:
         return "-"
@@ -178,13 +181,15 @@ def _measure(row: Row, metric: str) -> str:
     return text
 
 
-def _size(parameters: Optional[int]) -> str:
+def size(parameters: Optional[int]) -> str:
+    """A number of parameters as text."""
     if parameters is None:
         return "-"
     return f"{parameters / 1e6:.2f} M" if parameters >= 10_000 else str(parameters)
 
 
-def _time(seconds: List[Optional[float]]) -> str:
+def time_taken(seconds: List[Optional[float]]) -> str:
+    """The mean of those that are known, as text."""
     known = [s for s in seconds if s is not None]
     if not known:
         return "-"
@@ -197,13 +202,14 @@ def provenance(table: Table) -> List[str]:
     lines = []
     for result in (r for row in table.rows for r in row.results):
         seed = "" if result["seed"] is None else f", seed {result['seed']}"
-        commit = "no commit recorded" if not result["commit"] else "commit " + _short(result["commit"])
+        commit = "no commit recorded" if not result["commit"] else "commit " + short_commit(result["commit"])
         command = f": `{result['command']}`" if result["command"] else ""
         method = f" ({result['method']})" if result["method"] else ""
         lines.append(f"{result['system']}{method}{seed}, {commit}{command}")
     return lines
 
 
-def _short(commit: str) -> str:
+def short_commit(commit: str) -> str:
+    """The first ten digits of a commit, and whether there were changes besides."""
     name, _, dirty = commit.partition("-")
     return name[:10] + (" with uncommitted changes" if dirty else "")
