@@ -32,14 +32,17 @@ def fill_gaps(landmarks: Tensor, lengths: Tensor, max_gap: int = 3) -> Tuple[Ten
     if max_gap == 0:
         return x, found, found
 
-    # index of the last found frame at or before each frame, and of the first one at or after it
-    index = time[None, :, None].expand_as(found)
-    before = torch.where(found, index, torch.full_like(index, -1)).cummax(dim=1).values
-    after = torch.where(found, index, torch.full_like(index, frames)).flip(1).cummin(dim=1).values.flip(1)
-    fill = ~found & (before >= 0) & (after < frames) & (after - before - 1 <= max_gap)
+    # index of the last found frame at or before each frame, and of the first one at or after it;
+    # (batch, points, frames): along the last dimension it is several times as fast
+    seen = found.transpose(1, 2).contiguous()
+    index = time.to(torch.int32).expand_as(seen)
+    before = torch.where(seen, index, index.new_tensor(-1)).cummax(dim=2).values
+    after = torch.where(seen, index, index.new_tensor(frames)).flip(2).cummin(dim=2).values.flip(2)
+    fill = ~seen & (before >= 0) & (after < frames) & (after - before - 1 <= max_gap)
 
-    lo, hi = before.clamp(min=0), after.clamp(max=frames - 1)
-    weight = ((index - lo).to(x.dtype) / (hi - lo).clamp(min=1).to(x.dtype))[..., None]
-    ends = [i[..., None].expand_as(x) for i in (lo, hi)]
-    line = x.gather(1, ends[0]) * (1 - weight) + x.gather(1, ends[1]) * weight
-    return torch.where(fill[..., None], line, x), found | fill, found
+    # few points are filled, so only their lines are computed
+    clip, point, frame = fill.nonzero(as_tuple=True)
+    lo, hi = before[fill].long(), after[fill].long()
+    weight = ((frame - lo).to(x.dtype) / (hi - lo).to(x.dtype))[:, None]
+    x[clip, frame, point] = x[clip, lo, point] * (1 - weight) + x[clip, hi, point] * weight
+    return x, found | fill.transpose(1, 2), found
