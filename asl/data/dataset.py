@@ -47,7 +47,9 @@ class LandmarkDataset(Dataset):
 
         ``ids``, ``texts``, ``speakers``: lists of batch length; ``features`` float32 ``(batch, frames,
         channels)``; ``feature_lengths`` int64 ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``;
-        ``token_lengths`` int64 ``(batch,)``.
+        ``token_lengths`` int64 ``(batch,)``. Where the pipeline describes the hands: ``descriptors`` float32
+        ``(batch, frames, 2, width)`` and ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see
+        ``asl.landmarks.descriptors``.
 
         Raises:
             AslError: an archive that is missing or damaged, cuts of another layout, an unknown word.
@@ -60,9 +62,9 @@ class LandmarkDataset(Dataset):
         if augment:
             generator = torch.Generator()
             generator.manual_seed(derive_seed(self.seed, "augment", batch.epoch, batch.index))
-        features, feature_lengths = self.pipeline(landmarks, lengths, augment, generator)
+        features, feature_lengths, described = self.pipeline.process(landmarks, lengths, augment, generator)
         tokens = [self.text.tokens(cut, batch.training) for cut in cuts]
-        return {
+        item: Dict[str, Any] = {
             "ids": [cut.id for cut in cuts],
             "features": features,
             "feature_lengths": feature_lengths.long(),
@@ -71,6 +73,9 @@ class LandmarkDataset(Dataset):
             "token_lengths": torch.tensor([len(ids) for ids in tokens], dtype=torch.int64),
             "speakers": [speaker_of(cut) for cut in cuts],
         }
+        if described is not None:
+            item["descriptors"], item["descriptors_known"] = described
+        return item
 
     def _landmarks(self, cut: Any) -> np.ndarray:
         """Return ``(frames, points, dims)`` of one cut."""

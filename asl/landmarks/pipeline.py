@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asl.common.errors import AslError
 from asl.landmarks import augment as aug
+from asl.landmarks.descriptors import describe
 from asl.landmarks.features import HANDS, part_features, part_widths
 from asl.landmarks.gaps import fill_gaps
 from asl.landmarks.layouts import get_layout
@@ -31,6 +32,7 @@ class LandmarkPipeline:
         place: give the hands' places beside their shapes.
         per_frame_size: scale a hand by its size in each frame; False: by its mean size over the clip.
         augment: random changes in training; None for none.
+        descriptors: describe the hands in every frame too (see ``process``), for pre-training.
 
     Example:
         >>> pipeline = LandmarkPipeline("hands42", frames=48)
@@ -50,6 +52,7 @@ class LandmarkPipeline:
         place: bool = True,
         per_frame_size: bool = True,
         augment: Optional[aug.AugmentConfig] = None,
+        descriptors: bool = False,
     ) -> None:
         self.layout = get_layout(layout)
         if not 2 <= space <= self.layout.num_space:
@@ -65,7 +68,7 @@ class LandmarkPipeline:
             )
         self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
         self.lags, self.place, self.per_frame_size = list(lags), place, per_frame_size
-        self.augment = augment
+        self.augment, self.descriptors = augment, descriptors
         self._hands: List[List[int]] = [list(self.layout.parts[h]) for h in HANDS if h in self.layout.parts]
         self._mirror = torch.tensor(self.layout.mirror)
 
@@ -96,17 +99,36 @@ class LandmarkPipeline:
             Features ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found, and the
             output lengths ``(batch,)``.
         """
+        features, out_lengths, _ = self.process(landmarks, lengths, training, generator)
+        return features, out_lengths
+
+    def process(
+        self,
+        landmarks: Tensor,
+        lengths: Tensor,
+        training: bool = False,
+        generator: Optional[torch.Generator] = None,
+    ) -> Tuple[Tensor, Tensor, Optional[Tuple[Tensor, Tensor]]]:
+        """Do as a call does; return besides, with ``descriptors``, what ``descriptors.describe`` gives.
+
+        The hands are described at the frames and on the sides (a clip may be mirrored) of the features, but
+        before the camera is moved and points are jittered or dropped: a sign stays the same sign under these,
+        so they are to be seen through.
+        """
         x, known, found = fill_gaps(landmarks[..., : self.layout.num_space], lengths, self.max_gap)
         config = self.augment if training else None
         draw = aug.Draw(generator, x.device)
         x, known, found, out_lengths = self._read(x, known, found, lengths, config, draw)
+        if config is not None:
+            x, known, found = self._swap_sides(x, known, found, config, draw)
+        described = describe(x, known, self.layout) if self.descriptors else None
         if config is not None:
             x, known, found = self._change(x, known, found, out_lengths, config, draw)
         features = part_features(
             x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size
         )
         inside = torch.arange(features.shape[1], device=x.device)[None, :] < out_lengths[:, None]
-        return features * inside[..., None].to(features.dtype), out_lengths
+        return features * inside[..., None].to(features.dtype), out_lengths, described
 
     def _read(self, x, known, found, lengths, config, draw):
         """Choose the span of each clip and read it at the output frames."""
@@ -133,12 +155,15 @@ class LandmarkPipeline:
         out_known &= inside[..., None]  # beyond its end a clip is read at its last frame: not a measurement
         return x * out_known[..., None].to(x.dtype), out_known, found[rows, nearest] & out_known, out_lengths
 
-    def _change(self, x, known, found, lengths, config, draw):
-        """Augment in the picture plane; what is dropped is neither known nor found any more."""
+    def _swap_sides(self, x, known, found, config, draw):
+        """Mirror some clips."""
         chosen = draw.chance(config.mirror, x.shape[0])
         permutation = self._mirror.to(x.device)
         found = torch.where(chosen[:, None, None], found[:, :, permutation], found)
-        x, known = aug.mirror(x, known, permutation, chosen)
+        return (*aug.mirror(x, known, permutation, chosen), found)
+
+    def _change(self, x, known, found, lengths, config, draw):
+        """Augment in the picture plane; what is dropped is neither known nor found any more."""
         x = aug.affine(x, known, config, draw)
         x = aug.jitter(x, known, [list(p) for p in self.layout.parts.values()], config, draw)
         known = aug.drop(known, lengths, self._hands, config, draw)

@@ -1,10 +1,13 @@
 """Padding that does not leak: masks for normalisation, pooling and subsampling."""
 
-from typing import Tuple
+from contextlib import contextmanager
+from typing import Iterator, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from asl.common.errors import AslError
 
 
 def length_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -45,3 +48,65 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         out = torch.zeros_like(x)
         out[mask] = super().forward(x[mask])
         return out
+
+
+def span_mask(
+    lengths: Tensor, frames: int, share: float, span: int, guard: int, uniforms: Tensor
+) -> Tuple[Tensor, Tensor]:
+    """Choose spans of frames that are to be hidden (wav2vec 2.0, Baevski et al. 2020, section 3.1).
+
+    Args:
+        lengths: ``(batch,)`` frames of each clip.
+        frames: of the whole batch.
+        share: spans are drawn for so much of a clip; they may overlap.
+        span: frames of one.
+        guard: the last so many frames of a stretch are hidden but not asked for.
+        uniforms: ``(batch, 1 + spans at most)`` in [0, 1): what the spans are drawn by.
+
+    Returns:
+        ``(batch, frames)`` frames that are hidden, and those of them that may be asked for.
+    """
+    wanted = (share * lengths / span + uniforms[:, 0]).long().clamp(min=1)
+    room = (lengths - span + 1).clamp(min=1)[:, None]
+    start = (uniforms[:, 1:] * room).long().minimum(room - 1)
+    drawn = torch.arange(start.shape[1], device=start.device)[None, :] < wanted[:, None]
+    time = torch.arange(frames, device=start.device)[None, None, :]
+    inside = (time >= start[..., None]) & (time < start[..., None] + span) & drawn[..., None]
+    of_clip = length_mask(lengths, frames)
+    hidden = inside.any(dim=1) & of_clip
+    unseen, asked = hidden | ~of_clip, hidden.clone()
+    for ahead in range(1, guard + 1):
+        asked[:, :-ahead] &= unseen[:, ahead:]
+    return hidden, asked
+
+
+@contextmanager
+def hide_frames(encoder: nn.Module, hidden: Tensor, vector: Tensor) -> Iterator[None]:
+    """While this lasts, ``encoder.frontend`` gives ``vector`` ``(channels,)`` for the frames ``hidden``.
+
+    Behind the front-end and not before it, so that its normalisation measures what it will see in
+    fine-tuning.
+
+    Raises:
+        AslError: the encoder has no front-end, or one of another number of frames or channels.
+    """
+    frontend = getattr(encoder, "frontend", None)
+    if frontend is None:
+        raise AslError(
+            f"{type(encoder).__name__} has no 'frontend' behind which frames could be hidden; give the module "
+            "that makes one vector a frame that name"
+        )
+
+    def replace(module: nn.Module, given: object, out: Tensor) -> Tensor:
+        if out.shape != (*hidden.shape, len(vector)):
+            raise AslError(
+                f"the front-end of {type(encoder).__name__} gives {tuple(out.shape)}; to hide frames it must "
+                f"give {(*hidden.shape, len(vector))}: one vector a frame, as wide as the encoder's output"
+            )
+        return torch.where(hidden[..., None], vector.to(out.dtype), out)
+
+    handle = frontend.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()

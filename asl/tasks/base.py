@@ -50,6 +50,7 @@ class SignTask(L.LightningModule):
     Attributes:
         monitor: the validation metric by which the best checkpoint is chosen.
         monitor_mode: ``"max"`` or ``"min"``.
+        needs_vocabulary: whether there is nothing to learn without tokens.
         train_losses: the parts of the last training batch's loss, detached.
         val_metrics: averages of the last validation.
         grad_norm: norm of the last gradient before clipping, None before the first step.
@@ -57,6 +58,7 @@ class SignTask(L.LightningModule):
 
     monitor: str = "loss"
     monitor_mode: str = "min"
+    needs_vocabulary: bool = True
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class SignTask(L.LightningModule):
         optimizer: OptimizerConfig = OptimizerConfig(),
     ) -> None:
         super().__init__()
-        if not feature_parts or vocab_size < 2:
+        if not feature_parts or (self.needs_vocabulary and vocab_size < 2):
             raise AslError(
                 f"{type(self).__name__}: feature_parts={feature_parts} and vocab_size={vocab_size} are "
                 "filled in by 'asl train'; to build a task by hand give both"

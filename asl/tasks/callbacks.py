@@ -158,7 +158,7 @@ def learning_rate(trainer: L.Trainer) -> float:
 
 def epoch_line(row: Dict[str, Any], max_epochs: int) -> str:
     """One line for a terminal or a log file."""
-    metrics = [f"{n} {v:.4g}" for n, v in row.items() if n == "train/loss" or n.startswith("val/")]
+    metrics = [f"{n} {v:.4g}" for n, v in row.items() if n == "train/loss" or n.startswith("val/") and n.count("/") == 1]
     return (
         f"epoch {row['epoch']}/{max_epochs}  {'  '.join(metrics)}  lr {row['lr']:.2e}  "
         f"{row['clips_per_second']:.0f} clips/s  waiting {100 * row['data_wait']:.1f} %  "

@@ -94,6 +94,13 @@ def build_parser() -> ArgumentParser:
         default=[],
         help="prefixes of parameters that may be missing, unexpected or of another shape in --init-from",
     )
+    parser.add_argument(
+        "--init-only",
+        type=str,
+        nargs="+",
+        default=[],
+        help="prefixes of the parameters to take from --init-from, such as encoder; default: all",
+    )
     _add_task(parser)
     _add_data(parser)
     parser.add_argument("--trainer", type=TrainerConfig, default=TrainerConfig())
@@ -118,7 +125,7 @@ def _add_data(parser: ArgumentParser) -> None:
 
 
 # a class of any other module is named with it, module.Name
-TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated")
+TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.pretrain")
 
 
 def import_classes() -> None:
@@ -136,6 +143,7 @@ _ALIASES = {
     "--threads": "--trainer.threads",
     "--init_from": "--init-from",
     "--init_allow": "--init-allow",
+    "--init_only": "--init-only",
     "--print-config": "--print_config",
 }
 

@@ -109,7 +109,8 @@ def seed_all(seed: int) -> None:
 def _initialise(task: SignTask, config: Namespace) -> None:
     source = experiment.existing(config.init_from)
     rule = configs.read_config(source / "config.yaml").trainer.checkpoint
-    kept = load_weights(task, read_weights(source, rule), source, config.init_allow)
+    weights = read_weights(source, rule)
+    kept = load_weights(task, weights, source, config.init_allow, config.init_only)
     print(f"weights from {source} ({rule}); {len(kept)} parameters keep their initial values")
 
 

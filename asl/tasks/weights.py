@@ -39,7 +39,11 @@ def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
 
 
 def load_weights(
-    module: nn.Module, weights: Dict[str, Tensor], source: Path, allow: Sequence[str] = ()
+    module: nn.Module,
+    weights: Dict[str, Tensor],
+    source: Path,
+    allow: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> List[str]:
     """Copy ``weights`` into ``module``; every name and shape must agree except under the ``allow`` prefixes.
 
@@ -47,6 +51,8 @@ def load_weights(
         source: where the weights come from, for messages.
         allow: prefixes of parameter names (whole dotted parts) that may be missing, unexpected or of another
             shape; such parameters keep their initial values.
+        only: prefixes of what is taken at all; the rest of ``weights`` is not looked at, the rest of
+            ``module`` keeps its initial values. None: everything.
 
     Returns:
         The names in ``module`` that kept their initial values.
@@ -55,6 +61,15 @@ def load_weights(
         AslError: the differences, by name, with both shapes; or a prefix that matches nothing.
     """
     own = module.state_dict()
+    for prefix in only:
+        for where, names in ((source, weights), ("this network", own)):
+            if not any(_under(name, [prefix]) for name in names):
+                near = did_you_mean(prefix, {name.split(".")[0] for name in names})
+                raise AslError(f"--init-only {prefix}: no parameter of {where} has this prefix{near}")
+    everything = own
+    if only:
+        own = {n: v for n, v in own.items() if _under(n, only)}
+        weights = {n: v for n, v in weights.items() if _under(n, only)}
     for prefix in allow:
         if not any(_under(name, [prefix]) for name in (*own, *weights)):
             tops = {".".join(name.split(".")[: prefix.count(".") + 1]) for name in (*own, *weights)}
@@ -76,8 +91,8 @@ def load_weights(
             f"the weights in {source} do not fit this network: {'; '.join(problems)}. Use the configuration "
             "they were trained with, or name what may differ with --init-allow PREFIX"
         )
-    kept = [n for n in own if n in missing or n in reshaped]
-    module.load_state_dict({n: own[n] if n in kept else weights[n] for n in own}, strict=True)
+    kept = [n for n in everything if n not in own or n in missing or n in reshaped]
+    module.load_state_dict({n: everything[n] if n in kept else weights[n] for n in everything}, strict=True)
     return kept
 
 

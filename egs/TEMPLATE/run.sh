@@ -11,6 +11,9 @@ option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or
 option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
 option layout hands42 text "which points are used (asl/landmarks/layouts.py)"
 option seed 0 number "seed of everything that is random in training"
+option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
+option pretrain_config conf/pretrain.yaml file "how it is pre-trained; its encoder must be the one of --config"
+option init_from "" folder "train from the encoder of this experiment folder, pre-trained on any clips"
 option with_test false flag "decode the test split too: once, when everything is chosen on val"
 option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
@@ -19,6 +22,15 @@ cd "$recipe_dir"
 
 config=${config:-conf/$head.yaml}
 name=$(basename "$config" .yaml)
+if $pretrain; then
+  [ -z "$init_from" ] || option_error "--pretrain makes what --init-from names: give one of the two"
+  init_from=exp/$(basename "$pretrain_config" .yaml)_seed$seed
+fi
+start=() given=()
+if [ -n "$init_from" ]; then
+  name=${name}_pre
+  start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json" "$init_from/checkpoints")
+fi
 exp=${exp:-exp/${name}_seed$seed}
 
 if stage 0 "check the corpus"; then
@@ -38,13 +50,21 @@ if stage 2 "import landmarks"; then
     asl landmarks import --data data --nj "$nj" --layout "$layout"
 fi
 
-no_stage 3 "pre-training is not part of this recipe yet"
+if ! $pretrain; then
+  no_stage 3 "--pretrain is not given"
+elif stage 3 "pre-train $init_from"; then
+  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+    --out "$init_from/train.json" "$init_from/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
+    asl train --config "$pretrain_config" --exp "$init_from" --data.data_dir data \
+    --data.pipeline.layout "$layout" --seed "$seed" --devices "$devices"
+fi
 
 if stage 4 "train $exp"; then
   step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
-    --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
-    asl train --config "$config" --exp "$exp" --data.data_dir data --data.pipeline.layout "$layout" \
-    --seed "$seed" --devices "$devices"
+    ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
+    --via="$train_cmd" --again=--force -- \
+    asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \
+    --data.pipeline.layout "$layout" --seed "$seed" --devices "$devices"
 fi
 
 if stage 5 "compile the graph"; then

@@ -10,6 +10,9 @@ recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*
 option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
 option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
 option seed 0 number "seed of everything that is random in training"
+option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
+option pretrain_config conf/pretrain.yaml file "how it is pre-trained; its encoder must be the one of --config"
+option init_from "" folder "train from the encoder of this experiment folder, pre-trained on any clips"
 option with_test false flag "decode the test split too: once, when everything is chosen on val"
 option baseline false flag "score a linear SVM beside it, to see how hard the corpus is (a clip is one sign)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
@@ -18,6 +21,15 @@ cd "$recipe_dir"
 
 config=${config:-conf/$head.yaml}
 name=$(basename "$config" .yaml)
+if $pretrain; then
+  [ -z "$init_from" ] || option_error "--pretrain makes what --init-from names: give one of the two"
+  init_from=exp/$(basename "$pretrain_config" .yaml)_${subset}_seed$seed
+fi
+start=() given=()
+if [ -n "$init_from" ]; then
+  name=${name}_pre
+  start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json" "$init_from/checkpoints")
+fi
 exp=${exp:-exp/${name}_${subset}_seed$seed}
 
 if stage 0 "check the corpus"; then
@@ -37,12 +49,21 @@ if stage 2 "import landmarks"; then
     asl landmarks import --data data --nj "$nj" --max-failures 0.01
 fi
 
-no_stage 3 "pre-training is not part of this recipe yet"
+if ! $pretrain; then
+  no_stage 3 "--pretrain is not given"
+elif stage 3 "pre-train $init_from"; then
+  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+    --out "$init_from/train.json" "$init_from/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
+    asl train --config "$pretrain_config" --exp "$init_from" --data.data_dir data \
+    --seed "$seed" --devices "$devices"
+fi
 
 if stage 4 "train $exp"; then
   step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
-    --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
-    asl train --config "$config" --exp "$exp" --data.data_dir data --seed "$seed" --devices "$devices"
+    ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
+    --via="$train_cmd" --again=--force -- \
+    asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \
+    --seed "$seed" --devices "$devices"
 fi
 
 if stage 5 "compile the graph"; then
