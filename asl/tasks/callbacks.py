@@ -20,10 +20,10 @@ CURVES_EVERY = 60.0  # seconds; drawing takes about half a second
 
 
 class SeedSteps(L.Callback):
-    """Seed torch before every training batch, so that dropout is a function of (seed, epoch, batch, rank).
+    """Seed torch before every batch, so that what a step draws is a function of (seed, epoch, batch, rank).
 
-    A run that resumes at an epoch then draws what an uninterrupted one would have drawn there: there is no
-    random state to carry along.
+    A run that resumes at any batch then draws what an uninterrupted one would have drawn there: there is no
+    random state to carry along. In validation the epoch has no part: each epoch is measured alike.
     """
 
     def __init__(self, seed: int) -> None:
@@ -33,6 +33,51 @@ class SeedSteps(L.Callback):
         place = (trainer.current_epoch, batch_idx, trainer.global_rank)
         torch.manual_seed(derive_seed(self.seed, "dropout", *place))
 
+    def on_validation_batch_start(
+        self, trainer: L.Trainer, task: SignTask, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        torch.manual_seed(derive_seed(self.seed, "validation", batch_idx, trainer.global_rank))
+
+
+class EpochSums:
+    """What an epoch's row is made of, summed over its batches so far.
+
+    Attributes:
+        losses: parts of the loss, scalars where they arose (nothing waits for them).
+        norm, norms: sum and number of the gradients' norms.
+        batches, clips: how many.
+        wait, work: seconds between batches and in them.
+    """
+
+    def __init__(self) -> None:
+        self.losses: Dict[str, Tensor] = {}
+        self.norm: Optional[Tensor] = None
+        self.norms = self.batches = self.clips = 0
+        self.wait = self.work = 0.0
+
+    def state_dict(self) -> Dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def add_batch(self, losses: Dict[str, Tensor], clips: int) -> None:
+        self.batches += 1
+        self.clips += clips
+        for name, value in losses.items():
+            # .to: what a checkpoint brings lies on the CPU
+            self.losses[name] = self.losses[name].to(value.device) + value if name in self.losses else value.clone()
+
+    def add_norm(self, norm: Tensor) -> None:
+        self.norm = norm if self.norm is None else self.norm.to(norm.device) + norm
+        self.norms += 1
+
+    def mean_losses(self) -> Dict[str, float]:
+        return {name: float(value) / self.batches for name, value in self.losses.items()}
+
+    def mean_norm(self) -> Optional[float]:
+        return float(self.norm) / self.norms if self.norms else None
+
 
 class MetricsLog(L.Callback):
     """Measure training, log to TensorBoard, keep one row an epoch, draw it, print one line an epoch.
@@ -40,8 +85,8 @@ class MetricsLog(L.Callback):
     A row holds ``epoch`` (from 1), ``step`` (optimiser steps), ``train/<part>`` (means over the batches),
     ``val/<metric>``, ``lr``, ``grad_norm`` (mean before clipping), ``clips_per_second`` (of this process,
     without validation), ``data_wait`` (share of the training loop spent between two batches, that is
-    waiting for data), ``seconds`` (since training began, over all resumptions). The rows are part of the
-    checkpoint: after a resume they go on where the checkpoint was written.
+    waiting for data), ``seconds`` (since training began, over all resumptions). The rows and the sums of the
+    epoch so far are part of the checkpoint: after a resume they go on where the checkpoint was written.
 
     Args:
         exp: the experiment folder; ``logs/epochs.jsonl`` and ``curves.png`` are written into it.
@@ -51,55 +96,56 @@ class MetricsLog(L.Callback):
     def __init__(self, exp: Path, every: int) -> None:
         self.exp, self.every = exp, every
         self.rows: List[Dict[str, Any]] = []
-        self._drawn, self._logged = time.monotonic(), -1
+        self._sums = EpochSums()
+        self._before, self._began = 0.0, time.perf_counter()  # seconds of earlier processes; start of this one
+        self._drawn = time.monotonic()
         self._bar: Any = None
 
-    @property
     def seconds(self) -> float:
         """Seconds of training so far, validation included, over all resumptions."""
-        return self.rows[-1]["seconds"] if self.rows else 0.0
+        return self._before + time.perf_counter() - self._began
 
     def state_dict(self) -> Dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "sums": self._sums.state_dict(), "seconds": self.seconds()}
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
         self.rows = list(state["rows"])
+        self._sums.load_state_dict(state["sums"])
+        self._before = state["seconds"]
 
     def on_train_start(self, trainer: L.Trainer, task: SignTask) -> None:
-        self._began = time.perf_counter() - self.seconds
+        self._began = self._mark = time.perf_counter()
+        self._last_step = trainer.global_step
 
     def on_train_epoch_start(self, trainer: L.Trainer, task: SignTask) -> None:
-        self._losses: Dict[str, Tensor] = {}
-        self._norm: Optional[Tensor] = None
-        self._norms, self._batches, self._clips, self._wait = 0, 0, 0, 0.0
-        self._last_step = trainer.global_step
-        self._start = self._mark = time.perf_counter()
-        if trainer.is_global_zero and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            name = f"epoch {trainer.current_epoch + 1}"
-            self._bar = tqdm(total=trainer.num_training_batches, desc=name, leave=False)
+        self._mark = time.perf_counter()  # where a run goes on in mid-epoch Lightning 2.6 leaves this hook out
 
     def on_train_batch_start(self, trainer: L.Trainer, task: SignTask, batch: Any, batch_idx: int) -> None:
-        self._wait += time.perf_counter() - self._mark
+        self._sums.wait += self._lap()
+        if self._bar is None and trainer.is_global_zero and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            name, total = f"epoch {trainer.current_epoch + 1}", trainer.num_training_batches
+            self._bar = tqdm(total=total, initial=batch_idx, desc=name, leave=False)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: SignTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._batches += 1
-        self._clips += len(batch["feature_lengths"])
-        for name, value in task.train_losses.items():
-            self._losses[name] = self._losses[name] + value if name in self._losses else value.clone()
+        self._sums.add_batch(task.train_losses, len(batch["feature_lengths"]))
         step = trainer.global_step
         if step != self._last_step and task.grad_norm is not None:
             self._last_step = step
-            self._norm = task.grad_norm if self._norm is None else self._norm + task.grad_norm
-            self._norms += 1
+            self._sums.add_norm(task.grad_norm)
             if step % self.every == 0:
                 self._log_step(trainer, task, step)
         if self._bar is not None:
             self._bar.update()
-        self._mark = time.perf_counter()
+        self._sums.work += self._lap()
+
+    def _lap(self) -> float:
+        """Seconds since this was asked last."""
+        before, self._mark = self._mark, time.perf_counter()
+        return self._mark - before
 
     def _log_step(self, trainer: L.Trainer, task: SignTask, step: int) -> None:
         values = {f"step/{name}": float(value) for name, value in task.train_losses.items()}
@@ -112,15 +158,16 @@ class MetricsLog(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, task: SignTask) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
+        sums, self._sums = self._sums, EpochSums()
         row: Dict[str, Any] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        row.update({f"train/{name}": float(value) / self._batches for name, value in self._losses.items()})
+        row.update({f"train/{name}": value for name, value in sums.mean_losses().items()})
         row.update({f"val/{name}": value for name, value in task.val_metrics.items()})
-        busy = self._mark - self._start
         row["lr"] = learning_rate(trainer)
-        row["grad_norm"] = float(self._norm) / self._norms if self._norms else None
-        row["clips_per_second"] = self._clips / busy
-        row["data_wait"] = self._wait / busy
-        row["seconds"] = time.perf_counter() - self._began
+        row["grad_norm"] = sums.mean_norm()
+        row["clips_per_second"] = sums.clips / (sums.wait + sums.work)
+        row["data_wait"] = sums.wait / (sums.wait + sums.work)
+        row["seconds"] = self.seconds()
         if not math.isfinite(row["train/loss"]):
             raise AslError(
                 f"the training loss is {row['train/loss']} in epoch {row['epoch']}; lower "

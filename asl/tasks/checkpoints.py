@@ -1,9 +1,10 @@
-"""Checkpoints that are whole whenever the process dies, and what is kept: the last epoch and the best one."""
+"""Checkpoints that are whole whenever the process dies, and what is kept: the newest state and the best epoch."""
 
 import io
 import math
+import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import lightning as L
 import torch
@@ -30,22 +31,48 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return torch_load(path)
 
 
-class KeepCheckpoints(L.Callback):
-    """Write ``last.ckpt`` after every epoch and ``best.ckpt`` when the task's monitor improves; stop early.
+class Place(NamedTuple):
+    """How far training has come, in what has been trained (more may have been fetched).
 
-    ``checkpoint["asl"]`` says which weights the validation measured (``state_dict`` or ``ema``) and how many
-    epochs are done.
+    Attributes:
+        epoch: whole epochs.
+        batch: batches of the epoch after these, on each process; where gradients are accumulated always so
+            many that an optimiser step was made of the last ones.
+    """
+
+    epoch: int
+    batch: int
+
+
+def read_place(path: Path) -> Place:
+    """Where a checkpoint was written. Raises AslError as ``torch_load`` does."""
+    written = torch_load(path)["asl"]
+    return Place(written["epoch"], written.get("batch", 0))
+
+
+class KeepCheckpoints(L.Callback):
+    """Write ``last.ckpt`` now and then and after every epoch, ``best.ckpt`` when the monitor improves; stop early.
+
+    ``checkpoint["asl"]`` holds the ``Place`` and which weights the validation measured (``state_dict`` or
+    ``ema``). This callback must be the last: a checkpoint holds what the others did in the batch.
 
     Args:
         folder: where the checkpoints go.
         patience: epochs without improvement after which training stops; 0: it does not.
         measured: ``"state_dict"`` or ``"ema"``.
+        every_steps: optimiser steps after which ``last.ckpt`` is written inside an epoch; 0: never for them.
+        every_minutes: minutes after which it is; 0: never for them.
     """
 
-    def __init__(self, folder: Path, patience: int, measured: str) -> None:
+    def __init__(
+        self, folder: Path, patience: int, measured: str, every_steps: int = 0, every_minutes: float = 0
+    ) -> None:
         self.folder, self.patience, self.measured = folder, patience, measured
+        self.every_steps, self.every_minutes = every_steps, every_minutes
         self.best: Optional[Dict[str, Any]] = None
         self.since_best = 0
+        self._place = Place(0, 0)
+        self._step, self._saved = 0, time.monotonic()
 
     def state_dict(self) -> Dict[str, Any]:
         return {"best": self.best, "since_best": self.since_best}
@@ -54,19 +81,42 @@ class KeepCheckpoints(L.Callback):
         self.best, self.since_best = state["best"], state["since_best"]
 
     def on_save_checkpoint(self, trainer: L.Trainer, task: SignTask, checkpoint: Dict[str, Any]) -> None:
-        checkpoint["asl"] = {"measured": self.measured, "epoch": trainer.current_epoch + 1}
+        checkpoint["asl"] = {"measured": self.measured, **self._place._asdict()}
+        if self._place.batch:
+            _complete_batch(checkpoint["loops"]["fit_loop"])
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, task: SignTask, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        trained, whole = batch_idx + 1, trainer.num_training_batches
+        # neither while gradients are being accumulated, nor after the last batch: the epoch's end comes next
+        if trained == whole or trained % trainer.accumulate_grad_batches or not self._is_due(trainer):
+            return
+        self._save_last(trainer, Place(trainer.current_epoch, trained))
+
+    def _is_due(self, trainer: L.Trainer) -> bool:
+        if self.every_steps and trainer.global_step - self._step >= self.every_steps:
+            return True
+        return bool(self.every_minutes) and time.monotonic() - self._saved >= 60 * self.every_minutes
+
+    def _save_last(self, trainer: L.Trainer, place: Place) -> None:
+        self._place = place
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._step, self._saved = trainer.global_step, time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, task: SignTask) -> None:
+        self._step, self._saved = trainer.global_step, time.monotonic()
         self._stop_if_patience_is_over(trainer)  # killed after the last checkpoint, before the end
 
     def on_train_epoch_end(self, trainer: L.Trainer, task: SignTask) -> None:
+        self._place = Place(trainer.current_epoch + 1, 0)
         improved = self._improved(task)
         self.since_best = 0 if improved else self.since_best + 1
         if improved:
-            self.best = {"epoch": trainer.current_epoch + 1, "val": dict(task.val_metrics)}
+            self.best = {"epoch": self._place.epoch, "val": dict(task.val_metrics)}
             trainer.save_checkpoint(self.folder / "best.ckpt")
         # after best.ckpt: killed between the two, the epoch is trained again and best.ckpt written again
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._save_last(trainer, self._place)
         self._stop_if_patience_is_over(trainer)
 
     def _improved(self, task: SignTask) -> bool:
@@ -81,3 +131,15 @@ class KeepCheckpoints(L.Callback):
     def _stop_if_patience_is_over(self, trainer: L.Trainer) -> None:
         if self.patience and self.since_best >= self.patience:
             trainer.should_stop = True
+
+
+def _complete_batch(fit_loop: Dict[str, Any]) -> None:
+    """Let the state of Lightning's loops say that the batch whose end is being reported is completed.
+
+    Lightning counts it after the callbacks have run. As it stands 2.2 trains that batch again after a resume
+    and 2.6 does not; with the count completed both go on with the next one, numbered as in a run that was not
+    interrupted.
+    """
+    for count in ("total", "current"):
+        progress = fit_loop["epoch_loop.batch_progress"][count]
+        progress["completed"] = progress["processed"]

@@ -42,6 +42,9 @@ class TrainerConfig:
         checkpoint: which weights a run is judged and decoded by, fixed before it starts: last, best on
             validation, or ema (averaged, after the last epoch). Validation measures the averaged weights
             under ema, else the network.
+        save_every_minutes: minutes between two checkpoints inside an epoch (one is always written at its
+            end); 0: none for the clock.
+        save_every_steps: optimiser steps between two checkpoints inside an epoch; 0: none for the steps.
         log_every_n_steps: optimiser steps between two points in TensorBoard.
         threads: CPU threads for torch; null: torch's own choice.
     """
@@ -55,6 +58,8 @@ class TrainerConfig:
     patience: int = 0
     ema_decay: float = 0.0
     checkpoint: Literal["last", "best", "ema"] = "last"
+    save_every_minutes: float = 10.0
+    save_every_steps: int = 0
     log_every_n_steps: int = 10
     threads: Optional[int] = None
 
@@ -66,8 +71,9 @@ class TrainerConfig:
         for name in ("max_epochs", "devices", "accumulate_grad_batches", "log_every_n_steps"):
             if getattr(self, name) < 1:
                 raise AslError(f"trainer.{name} is {getattr(self, name)}; give 1 or more")
-        if self.patience < 0 or self.gradient_clip_val < 0:
-            raise AslError("trainer.patience and trainer.gradient_clip_val are 0 (off) or more")
+        for name in ("patience", "gradient_clip_val", "save_every_minutes", "save_every_steps"):
+            if getattr(self, name) < 0:
+                raise AslError(f"trainer.{name} is {getattr(self, name)}; give 0 (off) or more")
 
 
 def data_class() -> Type:
@@ -83,6 +89,7 @@ def build_parser() -> ArgumentParser:
     parser.prog, parser.description = "asl train", "Train a task; an interrupted run goes on where it was."
     parser.add_argument("--config", action=ActionConfigFile, help="yaml file; later options override")
     parser.add_argument("--exp", type=Optional[str], help="experiment folder, made if absent")
+    parser.add_argument("--resume", type=Optional[str], help="go on with this run; it needs no other option")
     parser.add_argument("--force", action="store_true", help="train again from the start, removing the run")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
     parser.add_argument("--overfit", type=int, default=0, help="train and validate on so many clips; 0: all")
@@ -188,7 +195,7 @@ def read_config(path: PathLike) -> Namespace:
 def dump(config: Namespace) -> str:
     """The resolved configuration as yaml: what a run is defined by, without where it is written."""
     config = config.clone()
-    for key in ("config", "exp", "force"):
+    for key in ("config", "exp", "force", "resume"):
         config.pop(key, None)
     return build_parser().dump(config, skip_unset=False, skip_validation=True)
 
@@ -197,7 +204,7 @@ def instantiate_task(config: Namespace) -> Any:
     """Build the task of ``config``; ``feature_parts`` and ``vocab_size`` must be filled in."""
     parser = _new_parser()
     _add_task(parser)
-    return parser.instantiate(Namespace(task=config.task.clone())).task
+    return _instantiate(parser, Namespace(task=config.task.clone())).task
 
 
 def instantiate_data(config: Namespace, **overrides: Any) -> Any:
@@ -209,7 +216,18 @@ def instantiate_data(config: Namespace, **overrides: Any) -> Any:
         if name not in data:
             raise AslError(f"the data module has no argument {name!r}{did_you_mean(name, data.keys())}")
         data[name] = value
-    return parser.instantiate(Namespace(data=data)).data
+    return _instantiate(parser, Namespace(data=data)).data
+
+
+def _instantiate(parser: ArgumentParser, config: Namespace) -> Any:
+    """Build what ``config`` describes; a constructor's AslError keeps its one sentence (jsonargparse wraps it)."""
+    try:
+        return parser.instantiate(config)
+    except ValueError as e:
+        cause = e.__cause__ or e.__context__
+        if isinstance(cause, AslError):
+            raise cause from None
+        raise
 
 
 def flatten(config: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:

@@ -2,8 +2,8 @@
 
     exp/<name>/
       config.yaml       the resolved configuration (decoding is given the folder and nothing else)
-      lang/             tokens.txt, words.txt, lexicon.txt as they were
-      version.json      package versions, git commit, command line, seed
+      lang/             tokens.txt, words.txt, lexicon.txt as they were; phonology.tsv where it supervises
+      version.json      package versions, git commit, command line, seed, where and what the data were
       checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema")
       logs/             TensorBoard, epochs.jsonl
       curves.png        learning curves
@@ -21,8 +21,9 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from jsonargparse import Namespace
 
 from asl.common.errors import AslError
-from asl.common.files import PathLike, atomic_path, hash_paths, read_json, write_json, write_text
+from asl.common.files import PathLike, atomic_path, hash_file, read_json, write_json, write_text
 from asl.tasks import config as configs
+from asl.tasks import phonology, run_data
 from asl.tasks.base import SignTask
 from asl.tasks.weights import load_weights, read_weights
 
@@ -33,7 +34,10 @@ _FREE_KEYS = (
     "trainer.accelerator",
     "trainer.threads",
     "trainer.log_every_n_steps",
+    "trainer.save_every_minutes",
+    "trainer.save_every_steps",
     "data.num_workers",
+    "data.data_dir",  # what is in it is compared instead
     "init_from",
 )
 
@@ -103,16 +107,28 @@ def prepare(exp: Path, config: Namespace, lang: Path, argv: List[str], force: bo
         return last if last.is_file() else None
     if force:
         _remove_run(exp)
-    if last.is_file():
+    if last.is_file() or config.resume:
         _refuse_another_run(exp, config, lang)
+    if last.is_file():
         return last
     _remove_run(exp)
-    for name in LANG_FILES:
+    for name, source in lang_files(config, lang).items():
         with atomic_path(exp / "lang" / name) as tmp:
-            shutil.copyfile(lang / name, tmp)
+            shutil.copyfile(source, tmp)
     write_text(exp / "config.yaml", configs.dump(config))
-    write_json(exp / "version.json", version_info(argv, config.seed))
+    write_json(exp / "version.json", {**version_info(argv, config.seed), **run_data.record(exp, config)})
     return None
+
+
+def _content(path: Path) -> Optional[str]:
+    return hash_file(path) if path.is_file() else None
+
+
+def lang_files(config: Namespace, lang: Path) -> Dict[str, Path]:
+    """Name in ``exp/lang`` -> the file that is copied there."""
+    table = phonology.table_of(config, lang)
+    files = {name: lang / name for name in LANG_FILES}
+    return files if table is None else {**files, phonology.TABLE: table}
 
 
 def _remove_run(exp: Path) -> None:
@@ -125,7 +141,8 @@ def _remove_run(exp: Path) -> None:
 def _refuse_another_run(exp: Path, config: Namespace, lang: Path) -> None:
     import yaml
 
-    old = configs.flatten(yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8")))
+    # read and written again: what options had no name then has its default now
+    old = configs.flatten(yaml.safe_load(configs.dump(configs.read_config(exp / "config.yaml"))))
     new = configs.flatten(yaml.safe_load(configs.dump(config)))
     keys = [k for k in dict.fromkeys((*old, *new)) if k not in _FREE_KEYS]
     differing = [k for k in keys if old.get(k) != new.get(k)]
@@ -134,9 +151,11 @@ def _refuse_another_run(exp: Path, config: Namespace, lang: Path) -> None:
         shown = [f"{k} ({old.get(k)} there, {new.get(k)} now)" for k in differing[:5]]
         more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
         raise AslError(f"{exp} holds a run of another configuration: {', '.join(shown)}{more}. {way_out}")
-    here, there = [lang / n for n in LANG_FILES], [exp / "lang" / n for n in LANG_FILES]
-    if hash_paths(here) != hash_paths(there):
-        raise AslError(f"{exp} holds a run with other tokens than {lang} has now. {way_out}")
+    sources = lang_files(config, lang)
+    if any(_content(path) != _content(exp / "lang" / name) for name, path in sources.items()):
+        what = "other tokens (or another phonology table)"
+        raise AslError(f"{exp} holds a run with {what} than {lang} has now. {way_out}")
+    run_data.refuse_other_data(exp, config)
 
 
 def version_info(argv: List[str], seed: int) -> Dict[str, Any]:

@@ -1,7 +1,7 @@
 """``asl train``: a configuration and an experiment folder in, a trained network out.
 
-Whatever the process dies of, the same command goes on from the last whole epoch and ends with the weights
-of a run that was not interrupted.
+Whatever the process dies of, ``asl train --resume EXP`` (or the same command) goes on from the last checkpoint,
+inside an epoch or at its end, and ends with the weights of a run that was not interrupted.
 """
 
 import logging
@@ -14,17 +14,17 @@ import lightning as L
 import torch
 from jsonargparse import Namespace
 
-from asl.common.compat import torch_load
 from asl.common.errors import AslError
 from asl.common.files import write_json
 from asl.common.seeds import derive_seed
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import experiment
+from asl.tasks import experiment, phonology
 from asl.tasks.base import SignTask
 from asl.tasks.callbacks import MetricsLog, SeedSteps
-from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints
+from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints, read_place
 from asl.tasks.ema import WeightAverage
+from asl.tasks.resume import resumed_words
 from asl.tasks.weights import load_weights, read_weights
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
@@ -37,7 +37,7 @@ def main(argv: List[str]) -> None:
         AslError: a mistake in the command line, the configuration, the data or the experiment folder.
     """
     quieten()
-    config = configs.parse(argv)
+    config = configs.parse(resumed_words(argv))
     if not config.exp:
         raise AslError("asl train needs --exp, the folder for the run, for example --exp exp/softmax")
     train(config, Path(config.exp), list(argv))
@@ -56,6 +56,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     data = configs.instantiate_data(config)
     lang = Path(config.data.data_dir) / "lang"
     fill_in(config, data.pipeline.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
+    phonology.fill_in(config, lang)
     seed_all(config.seed)
     task = configs.instantiate_task(config)
     resume = experiment.prepare(exp, config, lang, argv, config.force)
@@ -70,10 +71,10 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
         _announce(task, exp, resume)
     if resume:
         # said outright: Lightning 2.6 makes the first iterator before it knows the epoch
-        data.start_at(torch_load(resume)["asl"]["epoch"], 0)
+        data.start_at(*read_place(resume))
     trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
     if trainer.interrupted:
-        raise AslError("training was interrupted; the same command goes on from the last whole epoch")
+        raise AslError(f"training was interrupted; asl train --resume {exp} goes on from the last checkpoint")
     result = _result(config, task, log, keep)
     if trainer.is_global_zero:
         log.draw()
@@ -121,7 +122,8 @@ def make_trainer(config: Namespace, exp: Path) -> Tuple[L.Trainer, MetricsLog, K
     options = config.trainer
     measured = "ema" if options.checkpoint == "ema" else "state_dict"
     log = MetricsLog(exp, options.log_every_n_steps)
-    keep = KeepCheckpoints(exp / "checkpoints", options.patience, measured)
+    often = (options.save_every_steps, options.save_every_minutes)
+    keep = KeepCheckpoints(exp / "checkpoints", options.patience, measured, *often)
     average = [WeightAverage(options.ema_decay, validate=measured == "ema")] if options.ema_decay else []
     trainer = L.Trainer(
         accelerator=options.accelerator,
@@ -165,7 +167,7 @@ def _result(config: Namespace, task: SignTask, log: MetricsLog, keep: KeepCheckp
     return {
         "task": type(task).__name__,
         "parameters": count_parameters(task),
-        "train_seconds": round(log.seconds, 1),
+        "train_seconds": round(last["seconds"], 1),
         "epochs": last["epoch"],
         "steps": last["step"],
         "seed": config.seed,
@@ -187,6 +189,7 @@ def quieten() -> None:
         r"The number of training batches .* is smaller than the logging interval.*",
         r"Checkpoint directory .* exists and is not empty.*",
         r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+        r"You're resuming from a checkpoint that ended before the epoch ended.*",  # our sampler goes on by itself
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`.*",
     ):
         warnings.filterwarnings("ignore", message=message)

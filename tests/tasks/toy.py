@@ -1,7 +1,7 @@
 """A tiny task, its network and its data: the platform is tested apart from the rooms that it serves."""
 
 from pathlib import Path
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Tuple
 
 import lightning as L
 import torch
@@ -97,10 +97,10 @@ class ToyData(L.LightningDataModule):
         return {"features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
 
     def train_dataloader(self):
-        return self._loader(_Batches(self, shuffle=True, epoch=self._start[0]))
+        return self._loader(_Batches(self, shuffle=True, start=self._start))
 
     def val_dataloader(self):
-        return self._loader(_Batches(self, shuffle=False, epoch=0))
+        return self._loader(_Batches(self, shuffle=False, start=(0, 0)))
 
     def _loader(self, sampler):
         return DataLoader(_Clips(self), sampler=sampler, batch_size=None, num_workers=self.num_workers)
@@ -115,8 +115,8 @@ class _Clips:
 
 
 class _Batches(Sampler):
-    def __init__(self, data: ToyData, shuffle: bool, epoch: int) -> None:
-        self.data, self.shuffle, self.epoch = data, shuffle, epoch
+    def __init__(self, data: ToyData, shuffle: bool, start: Tuple[int, int]) -> None:
+        self.data, self.shuffle, self.epoch, self.start = data, shuffle, start[0], start
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -129,7 +129,8 @@ class _Batches(Sampler):
         if self.shuffle:
             generator = torch.Generator().manual_seed(derive_seed(self.data.seed, self.epoch))
             order = order[torch.randperm(len(order), generator=generator)]
-        return iter(order.split(self.data.batch_size))
+        skip = self.start[1] if self.shuffle and self.start[0] == self.epoch else 0
+        return iter(order.split(self.data.batch_size)[skip:])
 
 
 CONFIG = """
