@@ -42,6 +42,7 @@ class ArchiveJob:
         folder: the folder of the manifests, which their paths are relative to.
         rows: ``(recording, supervision)`` of each clip, as they stand in the manifests.
         layout: layout to cut out of every clip; None: what each file holds.
+        tracking: see ``asl.landmarks.tracking.settle_hands``.
         key: hash of all that decides what comes out.
     """
 
@@ -51,10 +52,13 @@ class ArchiveJob:
     folder: Path
     rows: List[Tuple[Row, Row]]
     layout: Optional[str]
+    tracking: bool = True
     key: str = ""
 
 
-def plan_archives(data_dir: Path, split: str, layout: Optional[str]) -> List[ArchiveJob]:
+def plan_archives(
+    data_dir: Path, split: str, layout: Optional[str], tracking: bool = True
+) -> List[ArchiveJob]:
     """Divide the clips of a split, in the manifests' order, into archives.
 
     Raises:
@@ -74,7 +78,8 @@ def plan_archives(data_dir: Path, split: str, layout: Optional[str]) -> List[Arc
     jobs = []
     for number, rows in enumerate(runs):
         name = f"{split}-{number:05d}"
-        job = ArchiveJob(split, out / f"{name}.h5", out / ".index" / f"{name}.jsonl.gz", folder, rows, layout)
+        index = out / ".index" / f"{name}.jsonl.gz"
+        job = ArchiveJob(split, out / f"{name}.h5", index, folder, rows, layout, tracking)
         job.key = _key(job, code)
         jobs.append(job)
     return jobs
@@ -113,7 +118,7 @@ def _code_hash() -> str:
 
 
 def _key(job: ArchiveJob, code: str) -> str:
-    digest = hashlib.sha256(f"{code} {job.path.name} {job.layout}\n".encode())
+    digest = hashlib.sha256(f"{code} {job.path.name} {job.layout} {job.tracking}\n".encode())
     for recording, supervision in job.rows:
         digest.update(json.dumps([recording, supervision], sort_keys=True).encode())
         with contextlib.suppress(OSError):
@@ -196,7 +201,7 @@ def _read_clip(recording: Row, job: ArchiveJob) -> Tuple[np.ndarray, str, Fracti
     path = source_file(recording, job.folder)
     clip = read_landmarks(path, job.layout)
     fps = _fps(recording, len(clip.array), path)
-    array, counts = settle_hands(clip)
+    array, counts = settle_hands(clip, job.tracking)
     if counts:
         counts = {**counts, "stale_clips": int(counts["stale"] > 0)}
     if not np.isfinite(array[..., 0]).any():

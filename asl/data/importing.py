@@ -25,6 +25,7 @@ def import_landmarks(
     data: str = "data",
     nj: int = 1,
     layout: Optional[str] = None,
+    tracking: bool = True,
     max_failures: float = 0.0,
     force: bool = False,
 ) -> Dict[str, Any]:
@@ -42,6 +43,8 @@ def import_landmarks(
         data: the recipe's data folder.
         nj: processes that read clips.
         layout: landmark layout to cut out of every clip, such as hands42; by default all that the files hold.
+        tracking: find out which hand is which; false leaves each frame's hands in the order of detection and
+            masks nothing (to see what tracking brings).
         max_failures: share of a split's clips (0 to 1) that may be unusable and are then left out: the file
             is missing, changed since stage 1, cut short, of the wrong shape, or nothing was found in it. With
             more than that no cuts are written. All are listed in report.json either way.
@@ -63,7 +66,7 @@ def import_landmarks(
 
         get_layout(layout)
     root = Path(data)
-    plan = {split: plan_archives(root, split, layout) for split in _splits(root)}
+    plan = {split: plan_archives(root, split, layout, tracking) for split in _splits(root)}
     _remove_temporary(root)
     todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
     # Archives change under the cuts that point into them: until they are whole there are no cuts.

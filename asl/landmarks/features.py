@@ -9,6 +9,8 @@ from asl.landmarks.layouts import Layout
 from asl.landmarks.normalise import body_frame, clip_frame, difference, part_local
 
 HANDS = ("hand_left", "hand_right")
+COORDINATES = ("hand", "clip", "picture")
+MIRRORED = ("none", "shape", "all")
 
 
 def part_widths(layout: Layout, space: int, lags: Sequence[int], place: bool) -> Dict[str, int]:
@@ -50,13 +52,16 @@ def part_features(
     lags: Sequence[int] = (1,),
     place: bool = True,
     per_frame_size: bool = True,
+    coordinates: str = "hand",
+    mirror_left: str = "shape",
 ) -> Tensor:
     """Join the features of all parts of a clip.
 
     Hands are given about their own wrist in units of their own size, the left one mirrored, so that both can
     go through the same weights; their place is given apart (not mirrored), about the shoulders' middle in
     shoulder widths, or about the clip's mean hand in hand sizes where the layout has no shoulders. Other
-    parts are given about the shoulders' middle, or about their own first point.
+    parts are given about the shoulders' middle, or about their own first point. ``coordinates`` and
+    ``mirror_left`` switch this off, to see what it brings.
 
     Args:
         x: ``(batch, frames, points, dims)`` picture coordinates, 0 where not known.
@@ -65,6 +70,9 @@ def part_features(
         lags: differences over so many frames are added.
         place: whether the hands' places are added.
         per_frame_size: see ``part_local``.
+        coordinates: what the hands' points are given in: ``hand``, as above; ``clip``, as their place is;
+            ``picture``, where they (and every other point) are in the picture, from its middle.
+        mirror_left: what of the left hand is mirrored: ``shape``, ``all`` (its place too) or ``none``.
 
     Returns:
         ``(batch, frames, sum(part_widths().values()))``.
@@ -77,7 +85,10 @@ def part_features(
         local[name] = part_local(x[:, :, points], known[:, :, points], anchor=0, per_frame=per_frame_size)
 
     shoulders = shoulder_points(layout)
-    if shoulders:
+    in_picture = coordinates == "picture"
+    if in_picture:
+        origin, unit = x.new_tensor([0.5, 0.5, 0.0])[:space], 1.0
+    elif shoulders:
         origin, unit = body_frame(x, known, shoulders)
     elif hands:
         wrists = [layout.parts[name][0] for name in hands]
@@ -89,17 +100,20 @@ def part_features(
         index = list(points)
         part_known = known[:, :, index]
         if name in hands:
-            shape = local[name][0]
-            if name == "hand_left":
-                shape = shape * shape.new_tensor([-1.0, 1.0, 1.0])[:space]
-            joined += _with_motion(shape, part_known & part_known[:, :, :1], lags)
+            flip = x.new_tensor([-1.0, 1.0, 1.0])[:space] if name == "hand_left" else x.new_ones(space)
+            if coordinates == "hand":
+                shape, shape_known = local[name][0], part_known & part_known[:, :, :1]
+            else:
+                shape, shape_known = (x[:, :, index] - origin) / unit, part_known
+                shape = torch.where(part_known[..., None], shape, x.new_zeros(()))
+            joined += _with_motion(shape if mirror_left == "none" else shape * flip, shape_known, lags)
             if place:
                 wrist_known = part_known[:, :, :1]
                 wrist = (x[:, :, index[:1]] - origin) / unit
                 wrist = torch.where(wrist_known[..., None], wrist, x.new_zeros(()))
-                joined += _with_motion(wrist, wrist_known, lags)
+                joined += _with_motion(wrist * flip if mirror_left == "all" else wrist, wrist_known, lags)
         else:
-            if shoulders:
+            if shoulders or in_picture:
                 y = (x[:, :, index] - origin) / unit
             else:
                 y, _ = part_local(x[:, :, index], part_known, anchor=0, per_frame=False)

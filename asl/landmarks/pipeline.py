@@ -4,7 +4,7 @@ The one place where these steps are put in order. A pipeline is plain configurat
 config.yaml), works on whole batches, and draws only from the generator that it is given.
 """
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Literal, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from asl.common.errors import AslError
 from asl.landmarks import augment as aug
 from asl.landmarks.descriptors import describe
-from asl.landmarks.features import HANDS, part_features, part_widths
+from asl.landmarks.features import COORDINATES, HANDS, MIRRORED, part_features, part_widths
 from asl.landmarks.gaps import fill_gaps
 from asl.landmarks.layouts import get_layout
 from asl.landmarks.resample import positions, read_at, span_of_known
@@ -33,6 +33,9 @@ class LandmarkPipeline:
         per_frame_size: scale a hand by its size in each frame; False: by its mean size over the clip.
         augment: random changes in training; None for none.
         descriptors: describe the hands in every frame too (see ``process``), for pre-training.
+        coordinates: hands about their own wrist in units of their own size (hand), in the clip's or body's
+            frame as their place is (clip), or everything as it is in the picture (picture).
+        mirror_left: what of the left hand is mirrored: its shape, all (its place too) or none.
 
     Example:
         >>> pipeline = LandmarkPipeline("hands42", frames=48)
@@ -53,6 +56,8 @@ class LandmarkPipeline:
         per_frame_size: bool = True,
         augment: Optional[aug.AugmentConfig] = None,
         descriptors: bool = False,
+        coordinates: Literal["hand", "clip", "picture"] = "hand",
+        mirror_left: Literal["none", "shape", "all"] = "shape",
     ) -> None:
         self.layout = get_layout(layout)
         if not 2 <= space <= self.layout.num_space:
@@ -69,6 +74,11 @@ class LandmarkPipeline:
         self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
         self.lags, self.place, self.per_frame_size = list(lags), place, per_frame_size
         self.augment, self.descriptors = augment, descriptors
+        if coordinates not in COORDINATES:
+            raise AslError(f"pipeline: coordinates={coordinates!r}; give {', '.join(COORDINATES)}")
+        if mirror_left not in MIRRORED:
+            raise AslError(f"pipeline: mirror_left={mirror_left!r}; give {', '.join(MIRRORED)}")
+        self.coordinates, self.mirror_left = coordinates, mirror_left
         self._hands: List[List[int]] = [list(self.layout.parts[h]) for h in HANDS if h in self.layout.parts]
         self._mirror = torch.tensor(self.layout.mirror)
 
@@ -86,14 +96,14 @@ class LandmarkPipeline:
         landmarks: Tensor,
         lengths: Tensor,
         training: bool = False,
-        generator: Optional[torch.Generator] = None,
+        generator: aug.Generators = None,
     ) -> Tuple[Tensor, Tensor]:
         """Turn float32 landmarks ``(batch, frames, points, dims)``, NaN where not found or padding, into features.
 
         Args:
             lengths: ``(batch,)`` int64 frames of each clip.
             training: whether to augment.
-            generator: where the augmentation draws from.
+            generator: where the augmentation draws from; one for the batch or one for each clip.
 
         Returns:
             Features ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found, and the
@@ -107,7 +117,7 @@ class LandmarkPipeline:
         landmarks: Tensor,
         lengths: Tensor,
         training: bool = False,
-        generator: Optional[torch.Generator] = None,
+        generator: aug.Generators = None,
     ) -> Tuple[Tensor, Tensor, Optional[Tuple[Tensor, Tensor]]]:
         """Do as a call does; return besides, with ``descriptors``, what ``descriptors.describe`` gives.
 
@@ -125,8 +135,9 @@ class LandmarkPipeline:
         if config is not None:
             x, known, found = self._change(x, known, found, out_lengths, config, draw)
         features = part_features(
-            x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size
-        )
+            x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size,
+            self.coordinates, self.mirror_left,
+        )  # fmt: skip
         inside = torch.arange(features.shape[1], device=x.device)[None, :] < out_lengths[:, None]
         return features * inside[..., None].to(features.dtype), out_lengths, described
 
@@ -165,6 +176,6 @@ class LandmarkPipeline:
     def _change(self, x, known, found, lengths, config, draw):
         """Augment in the picture plane; what is dropped is neither known nor found any more."""
         x = aug.affine(x, known, config, draw)
-        x = aug.jitter(x, known, [list(p) for p in self.layout.parts.values()], config, draw)
+        x = aug.jitter(x, known, lengths, [list(p) for p in self.layout.parts.values()], config, draw)
         known = aug.drop(known, lengths, self._hands, config, draw)
         return x * known[..., None].to(x.dtype), known, found & known

@@ -241,11 +241,13 @@ def track_hands(array: np.ndarray) -> Tuple[np.ndarray, Dict[str, int]]:
     return tracked.reshape(len(array), 42, 3), counts
 
 
-def settle_hands(clip: Clip) -> Tuple[np.ndarray, Dict[str, int]]:
+def settle_hands(clip: Clip, tracking: bool = True) -> Tuple[np.ndarray, Dict[str, int]]:
     """What stage 2 stores of a clip that was read.
 
     Args:
         clip: from ``asl.landmarks.reading.read_landmarks``.
+        tracking: False leaves the hands of each frame in the order of detection, the first as the left one,
+            to see what tracking brings.
 
     Returns:
         ``(frames, points, dims)`` in ``clip.layout``, and what was done: the counts of ``track_hands`` with
@@ -254,6 +256,9 @@ def settle_hands(clip: Clip) -> Tuple[np.ndarray, Dict[str, int]]:
     """
     if not clip.slots:
         return clip.array, {}
+    if not tracking:
+        _check(clip.array)
+        return clip.array.reshape(len(clip.array), 42, 3), {}
     array, stale = mask_stale_start(clip.array)
     array, counts = track_hands(array)
     return array, {**counts, "stale": stale}

@@ -1,8 +1,8 @@
 """The table of an ablation: every row beside its base, from the result files in one folder alone.
 
-The folder (``results/ablation_<name>``) holds ``ablation.json``, which says what was to be run, and for each run
-that came to its end a copy of its ``result.json`` under ``result_name``. Runs that are not there yet are left
-out and counted.
+The folder (``results/ablation_<name>``) holds ``ablation.json``, which says what was to be run, and for each
+run that came to its end a copy of its ``result.json`` under ``result_name``. Runs that are not there yet are
+left out and counted.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Comparison:
         difference: row minus base, per cent points; of the mean over the seeds.
         spread: standard deviation of the seeds' differences (n - 1); None with one seed.
         low, high: 95 % paired bootstrap interval over clips.
-        p: two-sided, exact paired permutation test over clips of the summed correctness (errors) of the seeds.
+        p: two-sided; exact paired permutation test over clips, of the seeds' summed correctness (errors).
         adjusted: ``p`` times Holm's factor for the rows of the group (Holm 1979).
     """
 
@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass
 class AblationRow:
-    """One row: what was changed, its results as in every table, and the comparison (None: the base, or why)."""
+    """What was changed, the results as in every table, and the comparison with the base (or why none)."""
 
     name: str
     about: str
@@ -88,7 +88,9 @@ def read_ablation(folder: PathLike) -> Ablation:
     """
     plan = read_json(Path(folder) / PLAN)
     if not isinstance(plan, dict) or any(key not in plan for key in _KEYS):
-        raise AslError(f"{Path(folder) / PLAN} is none of 'asl ablate'; run it again, it writes the file anew")
+        raise AslError(
+            f"{Path(folder) / PLAN} is none of 'asl ablate'; run it again, it writes the file anew"
+        )
     groups = [_group(Path(folder), group) for group in plan["groups"]]
     return Ablation(plan["name"], plan["title"], plan["command"], groups)
 
@@ -162,19 +164,20 @@ def _holm(comparisons: Sequence[Comparison]) -> None:
 
 
 EXPLAINED = (
-    "Difference: row minus base over the same clips, mean over the seeds that both have (± standard deviation "
-    "of the seeds' differences), with the 95 % paired bootstrap interval over clips; p: exact paired permutation "
-    "test over clips of the correctness summed over those seeds, two-sided (for one seed McNemar's exact test); "
-    "* where p is below 0.05 after Holm's correction for the rows of the table. Interval and p take the trained "
-    "networks as given: how much another seed moves the figure is what ± says."
+    "Difference: row minus base over the same clips, mean over the seeds that both have (± standard "
+    "deviation of the seeds' differences), with the 95 % paired bootstrap interval over clips; p: exact "
+    "paired permutation test over clips of the correctness summed over those seeds, two-sided (for one seed "
+    "McNemar's exact test); * where p is below 0.05 after Holm's correction for the rows of the table. "
+    "Interval and p take the trained networks as given: how much another seed moves the figure, ± says."
 )
 
 
 def header(group: Group) -> List[str]:
     """Headings of the columns."""
     metrics = [HEADINGS[metric] for metric in _metrics(group)]
-    return ["row", "what is different", "seeds", metrics[0] + " [95 %]", *metrics[1:], "difference [95 %]", "p",
-            "checkpoint", "decoding", "parameters", "training"]  # fmt: skip
+    measured = [metrics[0] + " [95 %]", *metrics[1:], "difference [95 %]", "p"]
+    made = ["checkpoint", "decoding", "parameters", "training"]
+    return ["row", "what is different", "seeds", *measured, *made]
 
 
 def _metrics(group: Group) -> List[str]:
@@ -248,7 +251,9 @@ def markdown(ablation: Ablation, level: int = 2) -> str:
         rows = [header(group), ["---"] * len(header(group)), *(cells(group, row) for row in group.rows)]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         blocks += [f"{'#' * (level + 1)} {group_title(group)}", "\n".join(lines)]
-        commits = sorted({r["commit"] or "none recorded" for row in group.rows if row.row for r in row.row.results})
+        commits = sorted(
+            {r["commit"] or "none recorded" for row in group.rows if row.row for r in row.row.results}
+        )
         blocks.append("Commits: " + ", ".join(short_commit(c) for c in commits) + ".")
     return "\n\n".join(blocks)
 

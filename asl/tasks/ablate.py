@@ -1,7 +1,7 @@
 """``asl ablate``: a file of configurations and seeds in, one table out.
 
-Every run is an ordinary experiment folder, made by ``asl train``, ``asl decode`` and ``asl score`` in processes
-of their own. What is done is skipped, so the same command goes on wherever it was stopped.
+Every run is an ordinary experiment folder, made by ``asl train``, ``asl decode`` and ``asl score`` in
+processes of their own. What is done is skipped, so the same command goes on wherever it was stopped.
 """
 
 import concurrent.futures
@@ -247,8 +247,12 @@ class Runner:
                 # the lock goes with the child: should this process be killed, another one waits for its end
                 child = subprocess.Popen(
                     [sys.executable, "-m", "asl.cli", *words[1:]],
-                    stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=env, pass_fds=(lock,),
-                )  # fmt: skip
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    env=env,
+                    pass_fds=(lock,),
+                )
                 self._children.append(child)
             status = child.wait()
             with self._lock:

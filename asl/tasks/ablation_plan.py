@@ -11,9 +11,10 @@
       bilstm: {config: conf/bilstm.yaml}
       last_weights: {decode: {checkpoint: last}}   # trained as the base is: its networks, decoded otherwise
 
-Several groups, each with its own base, stand under ``groups: {20: {data: data/20}, 100: {data: data/100}}``; what
-a group does not say is taken from the top of the file, its rows too. Paths are relative to the working directory,
-as everywhere in a recipe; ``{seed}`` in ``init_from`` stands for the seed.
+Several groups, each with its own base, stand under ``groups: {small: {data: data/20}, large: {data:
+data/100}}``; what a group does not say is taken from the top of the file, its rows too. A row is the base
+with what the row says. Paths are relative to the working directory, as everywhere in a recipe; ``{seed}`` in
+``init_from`` stands for the seed.
 """
 
 import json
@@ -25,11 +26,12 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from asl.common.errors import AslError, did_you_mean
 
 BASE = "base"
-_SETTINGS = ("config", "set", "data", "seeds", "init_from", "init_allow", "decode")
+_SETTINGS = ("config", "set", "data", "seeds", "init_from", "init_only", "init_allow", "decode")
 _TOP = ("title", "base", "split", "metric", "rows", "groups")
 _GROUP = ("base", "split", "metric", "rows")
 # keys of the configuration that have a key of their own in this file
-_OWN = {"seed": "seeds", "data.data_dir": "data", "init_from": "init_from", "init_allow": "init_allow", "exp": "--exp"}
+_OWN = {"seed": "seeds", "data.data_dir": "data", "init_from": "init_from", "init_only": "init_only",
+        "init_allow": "init_allow", "exp": "--exp"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class PlannedRow:
         changes: dotted key -> value, on top of ``config``.
         data: data folder.
         seeds: one run each.
-        init_from, init_allow: as ``asl train``.
+        init_from, init_only, init_allow: as ``asl train``.
         decode: as ``asl decode``.
         own: what the row itself says, for the table.
     """
@@ -66,6 +68,7 @@ class PlannedRow:
     data: str
     seeds: Tuple[int, ...]
     init_from: Optional[str]
+    init_only: Tuple[str, ...]
     init_allow: Tuple[str, ...]
     decode: DecodeOptions
     own: Dict[str, Any] = field(default_factory=dict)
@@ -76,8 +79,8 @@ class PlannedRow:
         words += [f"--{key}={_as_word(value)}" for key, value in self.changes.items()]
         if self.init_from:
             words += ["--init-from", self.init_from.replace("{seed}", str(seed))]
-        if self.init_allow:
-            words += ["--init-allow", *self.init_allow]
+        for option, prefixes in (("--init-only", self.init_only), ("--init-allow", self.init_allow)):
+            words += [option, *prefixes] if self.init_from and prefixes else []
         return words
 
     def about(self) -> str:
@@ -171,7 +174,9 @@ def _group(name: str, shared: Dict[str, Any], own: Dict[str, Any], where: str) -
     names = [row.name for row in rows]
     for row_name in names:
         if names.count(row_name) > 1:
-            raise AslError(f"{where}: there are two rows called {row_name}; the run compared with is called {BASE}")
+            raise AslError(
+                f"{where}: there are two rows called {row_name}; the run compared with is called {BASE}"
+            )
     return PlannedGroup(str(name), split, metric, tuple(rows))
 
 
@@ -200,7 +205,8 @@ def _row(name: str, defaults: Dict[str, Any], own: Dict[str, Any], where: str) -
         data=_typed(merged, "data", str, where),
         seeds=_seeds(merged["seeds"], where),
         init_from=_typed(merged, "init_from", str, where, None),
-        init_allow=_words(merged.get("init_allow", []), where),
+        init_only=_words(merged, "init_only", where),
+        init_allow=_words(merged, "init_allow", where),
         decode=_decode(merged.get("decode", {}), where),
         own={} if name == BASE else own,
     )
@@ -220,9 +226,12 @@ def _seeds(value: Any, where: str) -> Tuple[int, ...]:
     return tuple(value)
 
 
-def _words(value: Any, where: str) -> Tuple[str, ...]:
+def _words(mapping: Dict[str, Any], key: str, where: str) -> Tuple[str, ...]:
+    value = mapping.get(key) or []
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise AslError(f"{where}: init_allow is {value!r}; give a list of prefixes, such as [head]")
+        raise AslError(
+            f"{where}: {key} is {value!r}; give a list of prefixes of parameters, such as [encoder]"
+        )
     return tuple(value)
 
 
@@ -239,7 +248,9 @@ def _mapping(value: Any, where: str) -> Dict[Any, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise AslError(f"{where} is {value!r}; give keys with values, such as {{set: {{data.pipeline.space: 2}}}}")
+        raise AslError(
+            f"{where} is {value!r}; give keys with values, such as {{set: {{data.pipeline.space: 2}}}}"
+        )
     return value
 
 
