@@ -1,6 +1,6 @@
 """Cuts of a batch -> the tensors that a task is given."""
 
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterator, List, Union
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ class LandmarkDataset(Dataset):
     """Read the landmarks of a batch of cuts and make features of them.
 
     An item is asked for by a ``Batch`` and is a function of it and of ``seed`` alone, whichever process makes
-    it: augmentation draws from a generator seeded by (seed, epoch, number of the batch).
+    it: a clip's augmentation draws from a generator seeded by (seed, epoch, number of the batch, the clip's
+    place in the whole batch), so that it is the same however many processes share the batch.
 
     Args:
         pipeline: landmarks -> features.
@@ -49,7 +50,7 @@ class LandmarkDataset(Dataset):
         channels)``; ``feature_lengths`` int64 ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``;
         ``token_lengths`` int64 ``(batch,)``. Where the pipeline describes the hands: ``descriptors`` float32
         ``(batch, frames, 2, width)`` and ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see
-        ``asl.landmarks.descriptors``.
+        ``asl.landmarks.descriptors``. ``spare``: bool, see ``Batch``.
 
         Raises:
             AslError: an archive that is missing or damaged, cuts of another layout, an unknown word.
@@ -57,25 +58,30 @@ class LandmarkDataset(Dataset):
         cuts = batch.cuts
         landmarks = pad([self._landmarks(cut) for cut in cuts])
         lengths = torch.tensor([cut.num_frames for cut in cuts])
-        generator: Optional[torch.Generator] = None
         augment = batch.training and self.augment
-        if augment:
-            generator = torch.Generator()
-            generator.manual_seed(derive_seed(self.seed, "augment", batch.epoch, batch.index))
-        features, feature_lengths, described = self.pipeline.process(landmarks, lengths, augment, generator)
+        generators = self._generators(batch) if augment else None
+        done = self.pipeline.process(landmarks, lengths, augment, generators)
         tokens = [self.text.tokens(cut, batch.training) for cut in cuts]
         item: Dict[str, Any] = {
             "ids": [cut.id for cut in cuts],
-            "features": features,
-            "feature_lengths": feature_lengths.long(),
+            "features": done.features,
+            "feature_lengths": done.lengths.long(),
             "texts": [text_of(cut) for cut in cuts],
             "tokens": torch.tensor([t for ids in tokens for t in ids], dtype=torch.int64),
             "token_lengths": torch.tensor([len(ids) for ids in tokens], dtype=torch.int64),
             "speakers": [speaker_of(cut) for cut in cuts],
+            "spare": batch.spare,
         }
-        if described is not None:
-            item["descriptors"], item["descriptors_known"] = described
+        if done.described is not None:
+            item["descriptors"], item["descriptors_known"] = done.described
+            if batch.spare:  # codebooks are not to learn from it
+                item["descriptors_known"] = torch.zeros_like(item["descriptors_known"])
         return item
+
+    def _generators(self, batch: Batch) -> List[torch.Generator]:
+        """One for each clip of the batch."""
+        place = (self.seed, "augment", batch.epoch, batch.index)
+        return [torch.Generator().manual_seed(derive_seed(*place, clip)) for clip in batch.places]
 
     def _landmarks(self, cut: Any) -> np.ndarray:
         """Return ``(frames, points, dims)`` of one cut."""

@@ -3,13 +3,14 @@
 import functools
 import itertools
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 import lightning as L
 import torch
 
 from asl.common.errors import AslError
 from asl.data.dataset import BatchLoader, LandmarkDataset, check_layout
+from asl.data.largest import largest
 from asl.data.sampler import Bounds, Sizes, TrainSampler, measure
 from asl.data.sequential import SequentialSampler
 from asl.data.storage import open_cuts
@@ -22,15 +23,18 @@ class LandmarkDataModule(L.LightningDataModule):
 
     A batch is a dict: ``ids``, ``texts``, ``speakers`` (lists), ``features`` float32 ``(batch, frames,
     channels)`` with 0 in padding, ``feature_lengths`` ``(batch,)``, ``tokens`` (all clips' ids joined) and
-    ``token_lengths`` ``(batch,)``, int64.
+    ``token_lengths`` ``(batch,)``, int64; and ``spare``, True where there was no clip left for this process
+    and the batch must count for nothing.
 
-    The trainer must be told ``use_distributed_sampler=False``: the samplers here share the clips out.
+    ``batch_size`` and the other bounds are those of the whole batch, of which each of several processes is
+    given its share: a configuration means the same training on one GPU and on eight (``share`` in
+    ``asl.data.sampler``). The trainer must be told ``use_distributed_sampler=False``.
 
     Args:
         pipeline: landmarks -> features.
         data_dir: the recipe's data folder.
         train_split, val_split: splits to train and to validate on.
-        batch_size: clips of a batch at most.
+        batch_size: clips of a batch at most, over all processes.
         max_frames: frames of a batch at most, as they are stored, padding counted.
         max_frames_tokens: frames times tokens of its longest text at most; null: no such bound. Memory of
             CTC and transducer losses goes by it.
@@ -81,7 +85,7 @@ class LandmarkDataModule(L.LightningDataModule):
         return cuts
 
     def train_dataloader(self) -> BatchLoader:
-        """Batches of the training split, shuffled and augmented; as many steps on every process.
+        """Batches of the training split, shuffled and augmented; of each this process's share.
 
         Where the task has a ``subsampling`` (CTC), clips with fewer frames than their tokens need are left
         out, and named.
@@ -106,6 +110,16 @@ class LandmarkDataModule(L.LightningDataModule):
     def loader(self, split: str) -> BatchLoader:
         """All batches of a split in order, not augmented, for decoding."""
         return self._sequential(self.cuts(split), None, 0, 1)
+
+    def largest_batches(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        """Load the training batches of the coming epoch that need most memory; see ``asl.data.largest``.
+
+        A loader of its own plans them: the one that training reads from goes on as it was.
+        """
+        loader = self.train_dataloader()
+        loader.sampler.start_at(self._start[0], 0)
+        for why, batch in largest(loader.sampler, lambda cut: len(self.text.tokens(cut, training=True))):
+            yield why, loader.dataset.load(batch)
 
     def start_at(self, epoch: int, step: int) -> None:
         """Let training begin in ``epoch`` after its first ``step`` batches, as if those had been given."""

@@ -3,9 +3,11 @@
 lhotse's ``DynamicBucketingSampler`` over clips of like length. A bucket has one batch size, which follows
 from its longest clip and its longest text, so that no batch passes the bounds and every epoch has the same
 number of batches whatever its order. The order is a function of (seed, epoch).
+
+The batches are those of the whole training, however many processes there are: each process takes its share of
+the clips of every batch, so that all have the same number of steps and one training is like another.
 """
 
-import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any, Callable, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple
@@ -21,24 +23,36 @@ from asl.common.seeds import derive_seed
 
 @dataclass
 class Batch:
-    """The clips of one batch, on their way to the dataset.
+    """The clips of one batch that one process is given, on their way to the dataset.
 
     Attributes:
         epoch: epoch that it belongs to.
-        index: its number in the epoch, over all processes.
-        cuts: its clips.
+        index: its number in the epoch.
+        cuts: this process's share of its clips.
         training: whether it is to be augmented.
+        places: the clips' places in the whole batch.
+        spare: whether there are fewer clips than processes and none is left for this one, which is given one
+            of the others' to keep step. It must count for nothing.
     """
 
     epoch: int
     index: int
     cuts: List[Any]
     training: bool
+    places: Sequence[int]
+    spare: bool = False
+
+
+def share(epoch: int, index: int, cuts: List[Any], training: bool, rank: int, world_size: int) -> Batch:
+    """What process ``rank`` of ``world_size`` is given of the clips of a whole batch."""
+    spare = rank >= len(cuts)
+    places = [rank % len(cuts)] if spare else range(rank, len(cuts), world_size)
+    return Batch(epoch, index, [cuts[i] for i in places], training, places, spare)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a batch may hold at most. A clip that is beyond a bound by itself makes a batch alone.
+    """What a batch (of all processes together) may hold at most; a clip beyond a bound makes one alone.
 
     Attributes:
         clips: clips.
@@ -138,10 +152,7 @@ class BucketConstraint(SamplingConstraint):
 
 
 class TrainSampler(Sampler):
-    """Shuffled batches of clips of like length; the same number of steps on every process.
-
-    Where there are fewer last batches in an epoch than processes they are halved for the others; where there
-    are fewer clips than that, some are given twice.
+    """Shuffled batches of clips of like length; every process is given its share of each (see ``share``).
 
     Args:
         cuts: the clips; read anew in every epoch.
@@ -172,15 +183,14 @@ class TrainSampler(Sampler):
         if num_buckets < 1:
             raise AslError(f"num_buckets is {num_buckets}; give 1 or more")
         self.cuts = _Kept(cuts, sizes.dropped)
-        self.constraint, batches = BucketConstraint.plan(sizes, bounds, num_buckets)
+        self.constraint, self._steps = BucketConstraint.plan(sizes, bounds, num_buckets)
         self.seed, self.rank, self.world_size = seed, rank, world_size
         # so many that some bucket always has a whole batch until the clips run out
         self.buffer = max(buffer, 2 * sum(self.constraint.sizes))
-        self._steps = math.ceil(batches / world_size)
         self._epoch, self._start = 0, (0, 0)
 
     def __len__(self) -> int:
-        """Steps of a whole epoch on this process."""
+        """Steps of a whole epoch."""
         return self._steps
 
     def set_epoch(self, epoch: int) -> None:
@@ -193,7 +203,7 @@ class TrainSampler(Sampler):
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self._epoch
-        groups = _Groups(
+        batches = _Batches(
             self.cuts,
             constraint=self.constraint,
             duration_bins=self.constraint.edges,
@@ -202,38 +212,20 @@ class TrainSampler(Sampler):
             # With False lhotse (1.32, 1.33) takes empty buckets for full ones at the end and stops early.
             sync_buckets=True,
             seed=derive_seed(self.seed, "order", epoch),
-            rank=self.rank,
-            world_size=self.world_size,
+            rank=0,  # lhotse would share out whole batches, and mix the last ones anew
+            world_size=1,
         )
         skip = self._start[1] if self._start[0] == epoch else 0
-        for step, group in enumerate(groups):
+        for step, cuts in enumerate(batches):
             if step >= skip:
-                yield Batch(epoch, step * self.world_size + self.rank, group[self.rank], training=True)
+                yield share(epoch, step, cuts, True, self.rank, self.world_size)
 
 
-class _Groups(DynamicBucketingSampler):
-    """Batches in groups, one for each process, from one bucket where it can be: no process waits long.
+class _Batches(DynamicBucketingSampler):
+    """Batches as plain lists of clips, to which nothing is added."""
 
-    lhotse mixes the last, incomplete group anew, whatever its bounds; here its largest batches are halved.
-    """
-
-    def __next__(self) -> List[List[Any]]:
-        batches: List[List[Any]] = []
-        with contextlib.suppress(StopIteration):
-            while len(batches) < self.world_size:
-                batches.append(list(self._next_batch()))
-        if not batches:
-            raise StopIteration
-        whole = list(batches)
-        while len(batches) < self.world_size:
-            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
-            half = len(batches[largest]) // 2
-            if half:
-                batches += [batches[largest][half:]]
-                batches[largest] = batches[largest][:half]
-            else:
-                batches.append(whole[len(batches) % len(whole)][:1])
-        return batches
+    def __next__(self) -> List[Any]:
+        return list(self._next_batch())
 
 
 class _Kept:

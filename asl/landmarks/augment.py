@@ -1,13 +1,13 @@
 """Random changes that leave a sign the same sign, on whole batches at once.
 
-Every draw comes from one generator given by the caller, so a batch's augmentation is a function of its seed.
+Every draw comes from generators given by the caller, so a batch's augmentation is a function of its seeds.
 All work on picture coordinates ``x`` ``(batch, frames, points, dims)``, 0 where ``known`` ``(batch, frames,
 points)`` is False; the first dims are x, y, z.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -52,18 +52,45 @@ class AugmentConfig:
     mask_share: float = 0.25
 
 
-class Draw:
-    """Uniform and normal numbers of given shapes from one generator, on one device."""
+# one for the whole batch, or one for each clip; None: torch's own
+Generators = Union[None, torch.Generator, Sequence[torch.Generator]]
 
-    def __init__(self, generator: Optional[torch.Generator], device: torch.device):
-        self.generator, self.device = generator, device
+
+class Draw:
+    """Uniform and normal numbers for a batch of clips (the first dimension of every shape), on one device.
+
+    With a generator for each clip what a clip is given depends on it alone, not on the clips beside it.
+
+    Args:
+        generators: where the numbers come from.
+        device: where they are wanted. They are drawn on the CPU: the same numbers on every device.
+    """
+
+    def __init__(self, generators: Generators, device: torch.device):
+        self.generators, self.device = generators, device
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        u = torch.rand(shape, generator=self.generator)  # drawn on the CPU: the same numbers on every device
-        return (low + (high - low) * u).to(self.device)
+        return (low + (high - low) * self._draw(torch.rand, shape)).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator).to(self.device)
+        return self._draw(torch.randn, shape).to(self.device)
+
+    def normal_in_time(self, lengths: Tensor, frames: int, *shape: int) -> Tensor:
+        """``(batch, frames, *shape)``; a clip draws for its own ``lengths`` ``(batch,)`` frames, the rest is 0."""
+        out = torch.zeros(len(lengths), frames, *shape)
+        for row, length, generator in zip(out, lengths.tolist(), self._each(len(lengths))):
+            row[:length] = torch.randn((length, *shape), generator=generator)
+        return out.to(self.device)
+
+    def _draw(self, make: Callable[..., Tensor], shape: Tuple[int, ...]) -> Tensor:
+        if self.generators is None or isinstance(self.generators, torch.Generator):
+            return make(shape, generator=self.generators)
+        return torch.stack([make(shape[1:], generator=g) for g in self._each(shape[0])])
+
+    def _each(self, batch: int) -> List[Optional[torch.Generator]]:
+        if self.generators is None or isinstance(self.generators, torch.Generator):
+            return [self.generators] * batch
+        return list(self.generators)
 
     def chance(self, p: float, *shape: int) -> Tensor:
         return self.uniform(*shape) < p
@@ -105,17 +132,27 @@ def affine(x: Tensor, known: Tensor, config: AugmentConfig, draw: Draw) -> Tenso
 
 
 def jitter(
-    x: Tensor, known: Tensor, parts: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw
+    x: Tensor,
+    known: Tensor,
+    lengths: Tensor,
+    parts: Sequence[Sequence[int]],
+    config: AugmentConfig,
+    draw: Draw,
 ) -> Tensor:
-    """Add noise to every point, and a slow drift (a half wave over the clip) to each part."""
+    """Add noise to every point, and a slow drift (a half wave over the clip) to each part.
+
+    Args:
+        lengths: ``(batch,)`` frames of each clip.
+    """
     batch, frames, points, _ = x.shape
     space = min(3, x.shape[-1])
     delta = torch.zeros_like(x)
     if config.noise > 0:
-        delta[..., :space] += config.noise * draw.normal(batch, frames, points, space)
+        delta[..., :space] += config.noise * draw.normal_in_time(lengths, frames, points, space)
     if config.wobble > 0:
         phase = draw.uniform(batch, 1, len(parts), 1, high=2 * math.pi)
-        wave = torch.sin(torch.linspace(0, math.pi, frames, device=x.device)[None, :, None, None] + phase)
+        time = torch.arange(frames, device=x.device)[None, :] / (lengths - 1).clamp(min=1)[:, None]
+        wave = torch.sin(math.pi * time[..., None, None] + phase)
         drift = config.wobble * wave * draw.normal(batch, 1, len(parts), space)
         for i, part in enumerate(parts):
             delta[:, :, list(part), :space] += drift[:, :, i : i + 1]

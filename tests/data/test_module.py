@@ -81,6 +81,27 @@ def test_seed_and_epoch_decide_order_and_augmentation(imported):
     assert one["ids"] != two["ids"] and not torch.equal(one["features"], two["features"][order])
 
 
+@pytest.mark.parametrize("frames", [16, None])
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_a_clip_is_the_same_however_many_processes_share_its_batch(imported, frames, world_size):
+    data = imported(train=7, val=3)
+    augment = AugmentConfig(mirror=0.5, affine=0.5, noise=0.01, wobble=0.01, drop_hand=0.5, time_mask=0.5)
+
+    def clips(rank, world_size):
+        dm = module(data, frames=frames, augment=augment)
+        dm.trainer = Process(rank, world_size)
+        for batch in dm.train_dataloader():
+            if not batch["spare"]:
+                for i, row, length in zip(batch["ids"], batch["features"], batch["feature_lengths"]):
+                    yield i, row[:length]
+
+    alone = dict(clips(0, 1))
+    shared = [clip for rank in range(world_size) for clip in clips(rank, world_size)]
+    assert len(alone) == len(shared) == 7
+    for i, row in shared:
+        assert row.shape == alone[i].shape and torch.allclose(row, alone[i], rtol=0, atol=1e-6), i
+
+
 def test_training_goes_on_at_any_batch(imported):
     data = imported(train=13)
     dm = module(data)
@@ -154,6 +175,16 @@ def test_overfit_trains_and_validates_on_the_first_clips_as_they_are(imported):
     ]  # fmt: skip
     features = {i: row for b in val for i, row in zip(b["ids"], b["features"])}
     assert all(torch.equal(row, features[i]) for b in train for i, row in zip(b["ids"], b["features"]))
+
+
+class Process:
+    """What the data module looks at in the trainer of one of several processes."""
+
+    current_epoch = 0
+    lightning_module = None
+
+    def __init__(self, rank, world_size):
+        self.global_rank, self.world_size = rank, world_size
 
 
 class Ctc:
@@ -245,7 +276,7 @@ def test_truncated_cuts_give_the_part_that_they_stand_for(imported):
     dataset = LandmarkDataset(LandmarkPipeline("hands42", frames=None, trim=False), CutText(data / "lang"))
     cut = next(iter(open_cuts(data, "train")))
     part = cut.truncate(offset=0.2, duration=0.4)
-    whole, part = (dataset.load(Batch(0, 0, [c], training=False)) for c in (cut, part))
+    whole, part = (dataset.load(Batch(0, 0, [c], False, places=[0])) for c in (cut, part))
     assert whole["feature_lengths"].tolist() == [20] and part["feature_lengths"].tolist() == [10]
 
 
