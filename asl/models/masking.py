@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asl.common.errors import AslError
+from asl.common.processes import summed_with_gradient, world_size
 
 
 def length_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -39,15 +40,39 @@ def average_frames(x: Tensor, lengths: Tensor, by: int) -> Tuple[Tensor, Tensor,
 class MaskedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation over the frames inside the sequences; padding stays 0.
 
+    Where several processes share a batch, mean and variance are those of the whole batch (Ioffe and Szegedy 2015,
+    over the processes as torch's SyncBatchNorm, which takes no tensors on a CPU).
+
     Shape: ``(batch, frames, channels)``, mask ``(batch, frames)`` -> ``(batch, frames, channels)``.
+
+    Attributes:
+        counts: whether this process's sequences belong to the batch (False for spare ones, see ``asl.data``).
     """
 
+    counts = True
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        normalise = self._over_processes if self.training and world_size() > 1 else super().forward
         if bool(mask.all()):
-            return super().forward(x.flatten(0, 1)).view_as(x)
+            return normalise(x.flatten(0, 1)).view_as(x)
         out = torch.zeros_like(x)
-        out[mask] = super().forward(x[mask])
+        out[mask] = normalise(x[mask])
         return out
+
+    def _over_processes(self, x: Tensor) -> Tensor:
+        """``(n, channels)`` -> the same, normalised by the mean and variance over all processes' rows."""
+        rows = x.float()
+        counted = rows if self.counts else rows[:0]
+        sums = summed_with_gradient(torch.cat([counted.sum(0), counted.new_tensor([len(counted)])]))
+        n = sums[-1].detach()
+        mean = sums[:-1] / n
+        variance = summed_with_gradient((counted - mean).square().sum(0)) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1).clamp(min=1), self.momentum)
+        y = (rows - mean) * (variance + self.eps).rsqrt()
+        return (y * self.weight + self.bias).to(x.dtype)
 
 
 def span_mask(

@@ -8,7 +8,8 @@ still after an epoch or two, a code is a mean handshape that can be drawn, and a
 products. Sums go over all processes, so every process holds the same codes.
 """
 
-from typing import Dict, Tuple
+from contextlib import nullcontext
+from typing import ContextManager, Dict, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,8 @@ class Codebook(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The nearest code of each vector: ``(n, dim)`` -> ``(n,)`` int64."""
         codes = self.codes
-        return (codes.square().sum(-1) - 2 * x.to(codes.dtype) @ codes.t()).argmin(dim=-1)
+        with _whole_precision(x):
+            return (codes.square().sum(-1) - 2 * x.to(codes.dtype) @ codes.t()).argmin(dim=-1)
 
     @torch.no_grad()
     def update(self, x: Tensor) -> None:
@@ -64,8 +66,8 @@ class Codebook(nn.Module):
         if done == 0:
             self._start(x, torch.ones_like(self.shares, dtype=torch.bool))
         onehot = nn.functional.one_hot(self(x), self.size).to(x.dtype)
-        # a product and no index_add, whose order of summation is not fixed on a GPU
-        new = _summed(torch.cat([onehot.t() @ x, onehot.sum(0)[:, None]], dim=1))
+        with _whole_precision(x):  # a product and no index_add, whose order of summation is not fixed on a GPU
+            new = _summed(torch.cat([onehot.t() @ x, onehot.sum(0)[:, None]], dim=1))
         new = new / new[:, -1].sum().clamp(min=1)
         decay = min(self.decay, (1 + done) / (10 + done))
         self.sums.lerp_(new[:, :-1], 1 - decay)
@@ -124,6 +126,11 @@ def diversity_loss(log_probs: Tensor) -> Tensor:
     wav2vec 2.0's penalty ``(V - perplexity) / V`` of the mean of the distributions ``log_probs`` ``(n, V)``.
     """
     return 1 - perplexity(log_probs.exp().mean(dim=0)) / log_probs.shape[-1]
+
+
+def _whole_precision(x: Tensor) -> ContextManager[None]:
+    """No mixed precision in here: half a number's digits would put vectors to wrong codes."""
+    return torch.autocast(x.device.type, enabled=False) if x.device.type in ("cpu", "cuda") else nullcontext()
 
 
 def _distributed() -> bool:
