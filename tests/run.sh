@@ -27,6 +27,7 @@ if grep -q '^set 3 ' "$dir/.asl-environment"; then
 else
   export ASL_EXPECT_K2=1
 fi
+if ! grep -q '^set 2 ' "$dir/.asl-environment"; then leave_out torchaudio "only set 2 has torchaudio"; fi
 if [ -z "${ASL_CORPORA:-}" ]; then leave_out corpora "ASL_CORPORA is not set"; fi
 if command -v sctk >/dev/null; then export ASL_EXPECT_SCTK=1; else leave_out sctk "there is no program sctk"; fi
 

@@ -20,6 +20,7 @@ ALLOWED = {
     "decoding": {"common", "graph", "models", "lang"},
     "tasks": {"common", "landmarks", "lang", "models", "scoring", "corpora", "data", "graph", "decoding"},
     "cli": {"common"},
+    "__main__": {"cli"},  # python -m asl
 }
 # package -> (where it may be imported at all, where it may be imported at the top of a module)
 LATE = {

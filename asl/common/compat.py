@@ -59,3 +59,45 @@ def cpu_where_mps_cannot(tensor: Any) -> Any:
     For operators without an MPS kernel, the CTC loss first of all; gradients flow back through the copy.
     """
     return tensor.cpu() if tensor.device.type == "mps" else tensor
+
+
+def compile_module(module: Any, backend: str) -> None:
+    """Let ``torch.compile`` make ``module``'s forward pass, in place: its parameters keep their names.
+
+    Args:
+        module: a ``torch.nn.Module``.
+        backend: of torch.compile, as ``inductor``.
+
+    Raises:
+        AslError: this torch cannot (before 2.2), or inductor finds no C++ compiler for a CPU.
+    """
+    import os
+    import shutil
+
+    import torch
+
+    if not hasattr(torch.nn.Module, "compile"):
+        raise AslError(f"trainer.compile needs torch 2.2 or newer, this is {torch.__version__}; leave it out")
+    compilers = [os.environ.get("CXX"), "g++", "clang++"]
+    if backend == "inductor" and not any(name and shutil.which(name.split()[0]) for name in compilers):
+        raise AslError(
+            "trainer.compile inductor needs a C++ compiler and there is neither g++ nor clang++ (nor CXX); "
+            "install one, or leave trainer.compile out"
+        )
+    module.compile(backend=backend)
+
+
+def mix_layer_norms(module: Any) -> None:
+    """Let LayerNorms take bfloat16 beside their own float32 weights, which torch 1.13 cannot on a CPU.
+
+    They compute in float32, as they do under CUDA's autocast.
+    """
+    import torch
+
+    def widen(layer: Any, given: Any) -> Any:
+        return (given[0].float(), *given[1:])
+
+    if int(torch.__version__.split(".")[0]) < 2:
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.LayerNorm):
+                layer.register_forward_pre_hook(widen)

@@ -4,7 +4,7 @@ The one place where these steps are put in order. A pipeline is plain configurat
 config.yaml), works on whole batches, and draws only from the generator that it is given.
 """
 
-from typing import Dict, List, Literal, Optional, Sequence, Tuple
+from typing import Dict, List, Literal, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,27 @@ from asl.landmarks import augment as aug
 from asl.landmarks.descriptors import describe
 from asl.landmarks.features import COORDINATES, HANDS, MIRRORED, part_features, part_widths
 from asl.landmarks.gaps import fill_gaps
+from asl.landmarks.graph import PointGraph, point_graph
 from asl.landmarks.layouts import get_layout
 from asl.landmarks.resample import positions, read_at, span_of_known
+from asl.landmarks.views import PLAIN, View
+
+
+class Processed(NamedTuple):
+    """What ``LandmarkPipeline.process`` makes of a batch.
+
+    Attributes:
+        features: ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found.
+        lengths: ``(batch,)`` output frames of each clip.
+        described: with ``descriptors``, what ``descriptors.describe`` gives.
+        positions: ``(batch, out_frames)`` where each was read, in frames of the clip as it was given; beyond a
+            clip's end not meaningful. What else is known of the clip in time is read there too.
+    """
+
+    features: Tensor
+    lengths: Tensor
+    described: Optional[Tuple[Tensor, Tensor]]
+    positions: Tensor
 
 
 class LandmarkPipeline:
@@ -79,6 +98,7 @@ class LandmarkPipeline:
         if mirror_left not in MIRRORED:
             raise AslError(f"pipeline: mirror_left={mirror_left!r}; give {', '.join(MIRRORED)}")
         self.coordinates, self.mirror_left = coordinates, mirror_left
+        self.view: View = PLAIN  # no configuration: decoding may look at a clip in several ways
         self._hands: List[List[int]] = [list(self.layout.parts[h]) for h in HANDS if h in self.layout.parts]
         self._mirror = torch.tensor(self.layout.mirror)
 
@@ -86,6 +106,11 @@ class LandmarkPipeline:
     def feature_parts(self) -> Dict[str, int]:
         """Width of each part of the feature vector, in order; a network's front-end is built from it."""
         return part_widths(self.layout, self.space, self.lags, self.place)
+
+    @property
+    def point_graph(self) -> PointGraph:
+        """Which features are points and which points are joined; a graph front-end is built from it."""
+        return point_graph(self.layout, self.space, self.lags)
 
     @property
     def num_features(self) -> int:
@@ -109,8 +134,8 @@ class LandmarkPipeline:
             Features ``(batch, out_frames, num_features)``, 0 in padding and where nothing was found, and the
             output lengths ``(batch,)``.
         """
-        features, out_lengths, _ = self.process(landmarks, lengths, training, generator)
-        return features, out_lengths
+        done = self.process(landmarks, lengths, training, generator)
+        return done.features, done.lengths
 
     def process(
         self,
@@ -118,8 +143,8 @@ class LandmarkPipeline:
         lengths: Tensor,
         training: bool = False,
         generator: aug.Generators = None,
-    ) -> Tuple[Tensor, Tensor, Optional[Tuple[Tensor, Tensor]]]:
-        """Do as a call does; return besides, with ``descriptors``, what ``descriptors.describe`` gives.
+    ) -> Processed:
+        """Do as a call does; return besides where the clips were read and, if asked for, their descriptors.
 
         The hands are described at the frames and on the sides (a clip may be mirrored) of the features, but
         before the camera is moved and points are jittered or dropped: a sign stays the same sign under these,
@@ -128,8 +153,8 @@ class LandmarkPipeline:
         x, known, found = fill_gaps(landmarks[..., : self.layout.num_space], lengths, self.max_gap)
         config = self.augment if training else None
         draw = aug.Draw(generator, x.device)
-        x, known, found, out_lengths = self._read(x, known, found, lengths, config, draw)
-        if config is not None:
+        x, known, found, out_lengths, position = self._read(x, known, found, lengths, config, draw)
+        if config is not None or self.view.mirror:
             x, known, found = self._swap_sides(x, known, found, config, draw)
         described = describe(x, known, self.layout) if self.descriptors else None
         if config is not None:
@@ -139,7 +164,8 @@ class LandmarkPipeline:
             self.coordinates, self.mirror_left,
         )  # fmt: skip
         inside = torch.arange(features.shape[1], device=x.device)[None, :] < out_lengths[:, None]
-        return features * inside[..., None].to(features.dtype), out_lengths, described
+        features = features * inside[..., None].to(features.dtype)
+        return Processed(features, out_lengths, described, position)
 
     def _read(self, x, known, found, lengths, config, draw):
         """Choose the span of each clip and read it at the output frames."""
@@ -148,8 +174,10 @@ class LandmarkPipeline:
             first, last = span_of_known(known[:, :, hands] if hands else known, lengths)
         else:
             first, last = torch.zeros_like(lengths).float(), (lengths - 1).float()
-        if config is None and self.frames is None and not self.trim:
-            return x, known, found, lengths
+        cuts_ends = config is None and (self.view.start > 0 or self.view.end > 0)
+        if config is None and self.frames is None and not self.trim and not cuts_ends:
+            every = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
+            return x, known, found, lengths, every[None, :].expand(x.shape[0], -1)
         batch, speed, warp = x.shape[0], None, None
         if config is not None:
             span = last - first
@@ -158,17 +186,24 @@ class LandmarkPipeline:
             warp = draw.uniform(batch, low=-config.warp, high=config.warp)
             if self.frames is None and config.speed > 1:
                 speed = config.speed ** draw.uniform(batch, low=-1, high=1)
+        elif cuts_ends:
+            span = last - first
+            first, last = first + self.view.start * span, last - self.view.end * span
         position, out_lengths = positions(first, last, self.frames, speed, warp)
         x, out_known = read_at(x, known, position)
         rows = torch.arange(batch, device=x.device)[:, None]
         nearest = position.round().long().clamp(0, found.shape[1] - 1)
         inside = torch.arange(position.shape[1], device=x.device)[None, :] < out_lengths[:, None]
         out_known &= inside[..., None]  # beyond its end a clip is read at its last frame: not a measurement
-        return x * out_known[..., None].to(x.dtype), out_known, found[rows, nearest] & out_known, out_lengths
+        out_found = found[rows, nearest] & out_known
+        return x * out_known[..., None].to(x.dtype), out_known, out_found, out_lengths, position
 
     def _swap_sides(self, x, known, found, config, draw):
-        """Mirror some clips."""
-        chosen = draw.chance(config.mirror, x.shape[0])
+        """Mirror some clips; without augmentation all, which is what the view asks for."""
+        if config is None:
+            chosen = torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
+        else:
+            chosen = draw.chance(config.mirror, x.shape[0])
         permutation = self._mirror.to(x.device)
         found = torch.where(chosen[:, None, None], found[:, :, permutation], found)
         return (*aug.mirror(x, known, permutation, chosen), found)

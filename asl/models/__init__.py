@@ -5,8 +5,10 @@ computed for the frames inside (a test holds this for every encoder).
 """
 
 from asl.models.bilstm import BiLstm
+from asl.models.conformer import Conformer
 from asl.models.conv_transformer import ConvTransformer
 from asl.models.encoder import Encoder
+from asl.models.graph_conv import GraphFrontEnd
 from asl.models.heads import CtcHead, SignClassifier
 
-__all__ = ["BiLstm", "ConvTransformer", "CtcHead", "Encoder", "SignClassifier"]
+__all__ = ["BiLstm", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier"]

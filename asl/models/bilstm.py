@@ -1,12 +1,12 @@
 """The baseline that is to be beaten: a bidirectional LSTM on the joined features (Graves et al. 2005)."""
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asl.models.encoder import Encoder
-from asl.models.frontend import PartFrontEnd
+from asl.models.frontend import FrontEndMaker, PartFrontEnd
 from asl.models.masking import average_frames, length_mask
 
 
@@ -20,6 +20,7 @@ class BiLstm(Encoder):
         part_dim: channels of each part in the front-end.
         subsampling: frames averaged into one before the LSTM.
         dropout: in the front-end, between the layers and after the last.
+        frontend: class of the front-end; null: ``PartFrontEnd``.
     """
 
     def __init__(
@@ -30,10 +31,11 @@ class BiLstm(Encoder):
         part_dim: int = 128,
         subsampling: int = 1,
         dropout: float = 0.3,
+        frontend: Optional[FrontEndMaker] = None,
     ) -> None:
         super().__init__()
         self.output_dim, self.subsampling = 2 * hidden, subsampling
-        self.frontend = PartFrontEnd(feature_parts, part_dim, 2 * hidden, dropout)
+        self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, 2 * hidden, dropout)
         self.lstm = nn.LSTM(
             2 * hidden,
             hidden,

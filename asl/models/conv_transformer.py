@@ -5,7 +5,7 @@ with efficient channel attention (Wang et al. 2020, ECA-Net), each stage closed 
 the convolutions look both ways, the two hands share their front-end, and masks reach every normalisation.
 """
 
-from typing import Dict, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from asl.common.errors import AslError
 from asl.models.depthwise import DepthwiseConv
 from asl.models.encoder import Encoder
-from asl.models.frontend import PartFrontEnd
+from asl.models.frontend import FrontEndMaker, PartFrontEnd
 from asl.models.masking import MaskedBatchNorm, average_frames, length_mask, masked_mean
 from asl.models.positions import sinusoidal_positions
 
@@ -98,6 +98,7 @@ class ConvTransformer(Encoder):
         subsampling: frames averaged into one after the first stage.
         dropout: in the front-end and the transformer blocks.
         drop_path: probability that a residual branch is dropped.
+        frontend: class of the front-end; null: ``PartFrontEnd``.
 
     Raises:
         AslError: an even kernel, or heads that do not divide the channels.
@@ -116,6 +117,7 @@ class ConvTransformer(Encoder):
         subsampling: int = 1,
         dropout: float = 0.2,
         drop_path: float = 0.2,
+        frontend: Optional[FrontEndMaker] = None,
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
@@ -127,7 +129,7 @@ class ConvTransformer(Encoder):
                 f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
             )
         self.output_dim, self.subsampling = dim, subsampling
-        self.frontend = PartFrontEnd(feature_parts, part_dim, dim, dropout)
+        self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, dim, dropout)
         self.conv_stages = nn.ModuleList(
             nn.ModuleList(ConvBlock(dim, kernel, expand, drop_path) for _ in range(blocks))
             for _ in range(stages)
@@ -150,3 +152,11 @@ class ConvTransformer(Encoder):
                 x = (x + positions) * mask[..., None].to(x.dtype)
             x = transformer(x, mask)
         return self.norm(x) * mask[..., None].to(x.dtype), lengths
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """Front-end; then block by block, a stage's transformer block behind its convolutions."""
+        groups: List[List[nn.Module]] = [[self.frontend]]
+        for blocks, transformer in zip(self.conv_stages, self.transformers):
+            groups += [[layer] for layer in (*blocks, transformer)]
+        groups[-1].append(self.norm)
+        return groups

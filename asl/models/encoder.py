@@ -1,6 +1,6 @@
 """What every encoder promises."""
 
-from typing import Tuple
+from typing import List, Tuple
 
 from torch import Tensor, nn
 
@@ -25,3 +25,17 @@ class Encoder(nn.Module):
         ``frames' = ceil(frames / subsampling)``; outputs beyond a sequence's length are 0.
         """
         raise TypeError(f"{type(self).__name__} must define forward()")
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """The layers from the input to the output, for what goes by depth (freezing, smaller learning rates).
+
+        In general the children in the order in which they were made, each member of a list of modules by
+        itself. An encoder whose data take another way says so.
+        """
+        return [[layer] for child in self.children() for layer in _members(child) if list(layer.parameters())]
+
+
+def _members(module: nn.Module) -> List[nn.Module]:
+    if not isinstance(module, nn.ModuleList):
+        return [module]
+    return [layer for child in module for layer in _members(child)]

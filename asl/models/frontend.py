@@ -1,6 +1,6 @@
 """From the features of hands, body and face to one vector a frame."""
 
-from typing import Dict
+from typing import Callable, Dict
 
 import torch
 from torch import Tensor, nn
@@ -44,3 +44,7 @@ class PartFrontEnd(nn.Module):
         hidden = [self.parts[self._weights_of(name)](x) for name, x in zip(self.widths, pieces)]
         joined = torch.nn.functional.silu(self.norm(torch.cat(hidden, dim=-1), mask))
         return self.join(self.dropout(joined)) * mask[..., None].to(joined.dtype)
+
+
+# (feature_parts, part_dim, dim, dropout) -> a front-end, as an encoder asks for one
+FrontEndMaker = Callable[[Dict[str, int], int, int, float], PartFrontEnd]

@@ -118,8 +118,8 @@ def hide_frames(encoder: nn.Module, hidden: Tensor, vector: Tensor) -> Iterator[
     frontend = getattr(encoder, "frontend", None)
     if frontend is None:
         raise AslError(
-            f"{type(encoder).__name__} has no 'frontend' behind which frames could be hidden; give the module "
-            "that makes one vector a frame that name"
+            f"{type(encoder).__name__} has no 'frontend' behind which frames could be hidden; give that name "
+            "to the module that makes one vector a frame"
         )
 
     def replace(module: nn.Module, given: object, out: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asl.common.errors import AslError
+from asl.common.processes import gathered, summed
 
 _YOUNG = 20  # updates before which no code is dead
 _DEAD = 0.1  # used less than this share of an even use
@@ -66,8 +67,9 @@ class Codebook(nn.Module):
         if done == 0:
             self._start(x, torch.ones_like(self.shares, dtype=torch.bool))
         onehot = nn.functional.one_hot(self(x), self.size).to(x.dtype)
-        with _whole_precision(x):  # a product and no index_add, whose order of summation is not fixed on a GPU
-            new = _summed(torch.cat([onehot.t() @ x, onehot.sum(0)[:, None]], dim=1))
+        # a product and no index_add, whose order of summation is not fixed on a GPU
+        with _whole_precision(x):
+            new = summed(torch.cat([onehot.t() @ x, onehot.sum(0)[:, None]], dim=1))
         new = new / new[:, -1].sum().clamp(min=1)
         decay = min(self.decay, (1 + done) / (10 + done))
         self.sums.lerp_(new[:, :-1], 1 - decay)
@@ -80,7 +82,7 @@ class Codebook(nn.Module):
     def _start(self, x: Tensor, chosen: Tensor) -> None:
         """Put the chosen codes onto vectors of the batch, as if they had been used evenly."""
         rows = x[torch.randint(len(x), (self.size,)).to(x.device)] if len(x) else torch.zeros_like(self.sums)
-        rows = _of_the_first(rows) / self.size
+        rows = gathered(rows)[0] / self.size
         self.sums.copy_(torch.where(chosen[:, None], rows, self.sums))
         self.shares.masked_fill_(chosen, 1.0 / self.size)
 
@@ -116,7 +118,7 @@ class ProductQuantizer(nn.Module):
 
 
 def perplexity(shares: Tensor) -> Tensor:
-    """How many codes are in even use: ``exp`` of the entropy of ``shares`` ``(..., codes)``, which sum to 1."""
+    """How many codes are in even use: ``exp`` of the entropy of ``shares`` ``(..., codes)`` of sum 1."""
     return torch.exp(-(shares * shares.clamp(min=_EPS).log()).sum(-1))
 
 
@@ -131,19 +133,3 @@ def diversity_loss(log_probs: Tensor) -> Tensor:
 def _whole_precision(x: Tensor) -> ContextManager[None]:
     """No mixed precision in here: half a number's digits would put vectors to wrong codes."""
     return torch.autocast(x.device.type, enabled=False) if x.device.type in ("cpu", "cuda") else nullcontext()
-
-
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def _summed(x: Tensor) -> Tensor:
-    if _distributed():
-        torch.distributed.all_reduce(x)
-    return x
-
-
-def _of_the_first(x: Tensor) -> Tensor:
-    if _distributed():
-        torch.distributed.broadcast(x, src=0)
-    return x

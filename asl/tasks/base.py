@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import lightning as L
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from asl.common.compat import adamw
 from asl.common.errors import AslError
+from asl.common.processes import summed, world_size
+from asl.models.masking import MaskedBatchNorm
+from asl.tasks.depth import FreezeConfig, by_depth, freeze, frozen_layers
 
 Batch = Dict[str, Any]
 
@@ -24,6 +27,9 @@ class OptimizerConfig:
         warmup_steps: optimiser steps over which the learning rate rises from 0; at most half of all steps.
         beta1: decay of the running mean of the gradient.
         beta2: decay of the running mean of its square.
+        layer_decay: factor of the learning rate from a layer of the encoder to the next one down, for
+            fine-tuning; 1: all layers learn alike.
+        freeze: layers of the encoder that do not learn, at first or ever.
     """
 
     lr: float = 1e-3
@@ -31,6 +37,12 @@ class OptimizerConfig:
     warmup_steps: int = 100
     beta1: float = 0.9
     beta2: float = 0.98
+    layer_decay: float = 1.0
+    freeze: FreezeConfig = FreezeConfig()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.layer_decay <= 1:
+            raise AslError(f"optimizer.layer_decay is {self.layer_decay}; give above 0 and at most 1 (off)")
 
 
 class SignTask(L.LightningModule):
@@ -51,14 +63,19 @@ class SignTask(L.LightningModule):
         monitor: the validation metric by which the best checkpoint is chosen.
         monitor_mode: ``"max"`` or ``"min"``.
         needs_vocabulary: whether there is nothing to learn without tokens.
+        compiled_parts: names of the modules that ``trainer.compile`` compiles.
         train_losses: the parts of the last training batch's loss, detached.
         val_metrics: averages of the last validation.
         grad_norm: norm of the last gradient before clipping, None before the first step.
+        check_step: called between the backward pass (and clipping) and the optimiser's step.
+        left_out: why the last optimiser step was not made: ``"nonfinite"``, ``"scale"`` (fp16's scale fell),
+            None: it was. See ``asl.tasks.guards``.
     """
 
     monitor: str = "loss"
     monitor_mode: str = "min"
     needs_vocabulary: bool = True
+    compiled_parts: Tuple[str, ...] = ("encoder",)
 
     def __init__(
         self,
@@ -77,11 +94,23 @@ class SignTask(L.LightningModule):
         self.train_losses: Dict[str, Tensor] = {}
         self.val_metrics: Dict[str, float] = {}
         self.grad_norm: Optional[Tensor] = None
+        self.check_step: Callable[[], None] = _nothing
+        self.left_out: Optional[str] = None
         self._sums: Dict[str, List[float]] = {}
+        self._frozen: List[nn.Module] = []
+        self._is_frozen = False
 
     def training_loss(self, batch: Batch) -> Dict[str, Tensor]:
-        """Return the parts of the loss (scalars); ``"loss"`` is what is minimised, a mean over the batch."""
+        """Return the parts of the loss (scalars); ``"loss"`` is what is minimised, a mean over the batch.
+
+        Where several processes share the batch each part is a mean over this process's clips; what
+        ``loss_weight`` says makes the mean over all clips of it.
+        """
         raise TypeError(f"{type(self).__name__} must define training_loss()")
+
+    def loss_weight(self, batch: Batch) -> float:
+        """What the means in ``training_loss`` are taken over, in this batch: its clips, unless a task says else."""
+        return float(len(batch["feature_lengths"]))
 
     def validation_metrics(self, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
         """Return ``name -> (sum, count)`` over the batch, so that averages over ragged batches are exact."""
@@ -102,28 +131,51 @@ class SignTask(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.check_features(batch["features"])
-        losses = self.training_loss(batch)
+        losses = self.training_loss(batch) if world_size() == 1 else self._shared_loss(batch)
         self.train_losses = {name: value.detach() for name, value in losses.items()}
+        if world_size() > 1:
+            # of the whole batch: measurements and checkpoints are the same on every process
+            values = summed(torch.stack([value.float() for value in self.train_losses.values()]))
+            self.train_losses = dict(zip(losses, values))
         return losses["loss"]
+
+    def _shared_loss(self, batch: Batch) -> Dict[str, Tensor]:
+        """This process's share of the loss of the whole batch: the sum over the processes is the mean."""
+        spare = bool(batch.get("spare", False))
+        for module in self.modules():
+            if isinstance(module, MaskedBatchNorm):
+                module.counts = not spare
+        weight = torch.tensor(0.0 if spare else self.loss_weight(batch), device=self.device)
+        share = weight / summed(weight).clamp(min=1e-12)
+        return {name: value * share for name, value in self.training_loss(batch).items()}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Freeze layers or let them go, by the step alone: a run that goes on does what it would have done."""
+        frozen = self.optimizer_config.freeze.holds(self.trainer.current_epoch, self.trainer.global_step)
+        if frozen or self._is_frozen:  # again in every step: after validation the whole network is in training mode
+            freeze(self._frozen, frozen)
+        self._is_frozen = frozen
+
+    def on_train_end(self) -> None:
+        freeze(self._frozen, False)
 
     def on_validation_epoch_start(self) -> None:
         self._sums = {}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.check_features(batch["features"])
+        if batch.get("spare", False):
+            return
         for name, (total, count) in self.validation_metrics(batch).items():
             sums = self._sums.setdefault(name, [0.0, 0.0])
             sums[0] += float(total)
             sums[1] += float(count)
 
     def on_validation_epoch_end(self) -> None:
-        names = sorted(self._sums)
-        sums = torch.tensor([self._sums[n] for n in names], dtype=torch.float64)
-        if self.trainer.world_size > 1:
-            # float32: MPS has no float64, and sums of a validation split are small
-            sums = self.trainer.strategy.reduce(sums.float().to(self.device), reduce_op="sum").cpu()
-        averages = [total / count if count else math.nan for total, count in sums.tolist()]
-        self.val_metrics = dict(zip(names, averages))
+        if world_size() > 1:
+            self._sums = sums_of_all(self._sums)
+        averages = {n: total / count if count else math.nan for n, (total, count) in self._sums.items()}
+        self.val_metrics = dict(sorted(averages.items()))
 
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
@@ -131,6 +183,7 @@ class SignTask(L.LightningModule):
         """Clip by the norm over all gradients (no limit: measure only) and keep the norm for the log."""
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.grad_norm = clip_gradients(gradients, gradient_clip_val or None)
+        self.check_step()
 
     def configure_optimizers(self) -> Dict[str, Any]:
         config = self.optimizer_config
@@ -138,6 +191,10 @@ class SignTask(L.LightningModule):
         if not math.isfinite(total):
             raise AslError("the data module does not say how many batches an epoch has")
         groups = parameter_groups(self, config.weight_decay)
+        if config.layer_decay < 1:
+            groups = by_depth(self, groups, config.lr, config.layer_decay)
+        if config.freeze.layers:
+            self._frozen = frozen_layers(self, config.freeze.layers)
         optimizer = adamw(groups, config.lr, (config.beta1, config.beta2))
         factor = WarmupCosine(config.warmup_steps, int(total))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor.__call__)
@@ -161,6 +218,21 @@ class WarmupCosine:
             return (step + 1) / (self.warmup + 1)
         done = (step - self.warmup) / max(self.total - self.warmup, 1)
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def _nothing() -> None:
+    pass
+
+
+def sums_of_all(sums: Dict[str, List[float]]) -> Dict[str, List[float]]:
+    """Add up ``name -> [sum, count]`` over all processes, of which one without clips may lack names."""
+    found: List[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(found, sums)
+    total: Dict[str, List[float]] = {}
+    for one in found:
+        for name, values in one.items():
+            total[name] = [a + b for a, b in zip(total.get(name, [0.0] * len(values)), values)]
+    return total
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> List[Dict[str, Any]]:

@@ -15,6 +15,7 @@ from asl.common.jsonl import write_jsonl
 from asl.common.seeds import derive_seed
 from asl.tasks.base import SignTask
 from asl.tasks.curves import draw_curves
+from asl.tasks.memory import memory_in_use, start_measuring
 
 CURVES_EVERY = 60.0  # seconds; drawing takes about half a second
 
@@ -43,8 +44,10 @@ class EpochSums:
     """What an epoch's row is made of, summed over its batches so far.
 
     Attributes:
-        losses: parts of the loss, scalars where they arose (nothing waits for them).
+        losses: parts of the loss: sum over the batches in which it was finite and their number, ``(2,)``
+            where they arose (nothing waits for them).
         norm, norms: sum and number of the gradients' norms.
+        nonfinite, scaled: optimiser steps left out: loss or gradient not finite, fp16's scale lowered.
         batches, clips: how many.
         wait, work: seconds between batches and in them.
     """
@@ -52,7 +55,7 @@ class EpochSums:
     def __init__(self) -> None:
         self.losses: Dict[str, Tensor] = {}
         self.norm: Optional[Tensor] = None
-        self.norms = self.batches = self.clips = 0
+        self.norms = self.batches = self.clips = self.nonfinite = self.scaled = 0
         self.wait = self.work = 0.0
 
     def state_dict(self) -> Dict[str, Any]:
@@ -65,15 +68,23 @@ class EpochSums:
         self.batches += 1
         self.clips += clips
         for name, value in losses.items():
+            value = value.float()
+            good = value.isfinite()
+            counted = torch.stack([torch.where(good, value, torch.zeros_like(value)), good.float()])
             # .to: what a checkpoint brings lies on the CPU
-            self.losses[name] = self.losses[name].to(value.device) + value if name in self.losses else value.clone()
+            self.losses[name] = self.losses[name].to(value.device) + counted if name in self.losses else counted
 
-    def add_norm(self, norm: Tensor) -> None:
+    def add_step(self, norm: Tensor, left_out: Optional[str]) -> None:
+        self.nonfinite += left_out == "nonfinite"
+        self.scaled += left_out == "scale"
+        if left_out:
+            return
         self.norm = norm if self.norm is None else self.norm.to(norm.device) + norm
         self.norms += 1
 
     def mean_losses(self) -> Dict[str, float]:
-        return {name: float(value) / self.batches for name, value in self.losses.items()}
+        sums = {name: value.tolist() for name, value in self.losses.items()}
+        return {name: total / count if count else math.nan for name, (total, count) in sums.items()}
 
     def mean_norm(self) -> Optional[float]:
         return float(self.norm) / self.norms if self.norms else None
@@ -85,7 +96,9 @@ class MetricsLog(L.Callback):
     A row holds ``epoch`` (from 1), ``step`` (optimiser steps), ``train/<part>`` (means over the batches),
     ``val/<metric>``, ``lr``, ``grad_norm`` (mean before clipping), ``clips_per_second`` (of this process,
     without validation), ``data_wait`` (share of the training loop spent between two batches, that is
-    waiting for data), ``seconds`` (since training began, over all resumptions). The rows and the sums of the
+    waiting for data), ``nonfinite`` (optimiser steps left out, see ``asl.tasks.guards``; under fp16 also
+    ``scale_lowered``), ``memory_gb`` (GPU: the most held in the epoch; else of this process, at its end),
+    ``seconds`` (since training began, over all resumptions). The rows and the sums of the
     epoch so far are part of the checkpoint: after a resume they go on where the checkpoint was written.
 
     Args:
@@ -118,6 +131,7 @@ class MetricsLog(L.Callback):
         self._last_step = trainer.global_step
 
     def on_train_epoch_start(self, trainer: L.Trainer, task: SignTask) -> None:
+        start_measuring(task.device)
         self._mark = time.perf_counter()  # where a run goes on in mid-epoch Lightning 2.6 leaves this hook out
 
     def on_train_batch_start(self, trainer: L.Trainer, task: SignTask, batch: Any, batch_idx: int) -> None:
@@ -135,7 +149,7 @@ class MetricsLog(L.Callback):
         step = trainer.global_step
         if step != self._last_step and task.grad_norm is not None:
             self._last_step = step
-            self._sums.add_norm(task.grad_norm)
+            self._sums.add_step(task.grad_norm, task.left_out)
             if step % self.every == 0:
                 self._log_step(trainer, task, step)
         if self._bar is not None:
@@ -165,8 +179,12 @@ class MetricsLog(L.Callback):
         row.update({f"val/{name}": value for name, value in task.val_metrics.items()})
         row["lr"] = learning_rate(trainer)
         row["grad_norm"] = sums.mean_norm()
+        row["nonfinite"] = sums.nonfinite
+        if trainer.precision_plugin.precision == "16-mixed":
+            row["scale_lowered"] = sums.scaled
         row["clips_per_second"] = sums.clips / (sums.wait + sums.work)
         row["data_wait"] = sums.wait / (sums.wait + sums.work)
+        row["memory_gb"] = memory_in_use(task.device)
         row["seconds"] = self.seconds()
         if not math.isfinite(row["train/loss"]):
             raise AslError(
@@ -194,8 +212,9 @@ class MetricsLog(L.Callback):
 
 
 def _log(trainer: L.Trainer, values: Dict[str, float], step: int) -> None:
-    if trainer.logger is not None and trainer.is_global_zero:
-        trainer.logger.log_metrics(values, step)
+    if trainer.is_global_zero:
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step)
 
 
 def learning_rate(trainer: L.Trainer) -> float:

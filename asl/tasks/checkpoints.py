@@ -31,6 +31,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return torch_load(path)
 
 
+_AGREE = 8  # optimiser steps between two looks at the clocks of several processes
+
+
 class Place(NamedTuple):
     """How far training has come, in what has been trained (more may have been fetched).
 
@@ -97,7 +100,11 @@ class KeepCheckpoints(L.Callback):
     def _is_due(self, trainer: L.Trainer) -> bool:
         if self.every_steps and trainer.global_step - self._step >= self.every_steps:
             return True
-        return bool(self.every_minutes) and time.monotonic() - self._saved >= 60 * self.every_minutes
+        late = bool(self.every_minutes) and time.monotonic() - self._saved >= 60 * self.every_minutes
+        if trainer.world_size == 1:
+            return late
+        # clocks differ: the processes agree, now and then
+        return trainer.global_step % _AGREE == 0 and trainer.strategy.reduce_boolean_decision(late, all=False)
 
     def _save_last(self, trainer: L.Trainer, place: Place) -> None:
         self._place = place

@@ -33,7 +33,8 @@ class TrainerConfig:
     Args:
         max_epochs: epochs; the learning rate reaches 0 at their end.
         accelerator: where to run.
-        devices: processes (one a GPU, or on a CPU).
+        devices: processes on each machine (one a GPU, or on a CPU), which share every batch; torchrun says it.
+        nodes: machines, under torchrun (a recipe's cmd.sh has an example); torchrun says it.
         precision: 32, or 16 or bf16 for automatic mixed precision.
         gradient_clip_val: largest norm of the gradient; 0: no limit.
         accumulate_grad_batches: batches for one optimiser step.
@@ -45,6 +46,13 @@ class TrainerConfig:
         save_every_minutes: minutes between two checkpoints inside an epoch (one is always written at its
             end); 0: none for the clock.
         save_every_steps: optimiser steps between two checkpoints inside an epoch; 0: none for the steps.
+        max_nonfinite: optimiser steps of the whole run that may be left out because their loss or gradient is
+            not finite, before training stops; logs/nonfinite.jsonl names their clips.
+        try_largest: try the largest batches before training, so that a run that will need too much memory
+            stops at once.
+        compile: backend of torch.compile for the encoder (torch 2.2 or newer); null: not compiled.
+            inductor makes code that is fast, and needs a C++ compiler.
+        wandb: project of Weights & Biases that is logged to as well (needs asl[wandb]); null: none.
         log_every_n_steps: optimiser steps between two points in TensorBoard.
         threads: CPU threads for torch; null: torch's own choice.
     """
@@ -52,6 +60,7 @@ class TrainerConfig:
     max_epochs: int = 100
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     devices: int = 1
+    nodes: int = 1
     precision: Literal["32", "16", "bf16"] = "32"
     gradient_clip_val: float = 1.0
     accumulate_grad_batches: int = 1
@@ -60,6 +69,10 @@ class TrainerConfig:
     checkpoint: Literal["last", "best", "ema"] = "last"
     save_every_minutes: float = 10.0
     save_every_steps: int = 0
+    max_nonfinite: int = 10
+    try_largest: bool = True
+    compile: Optional[Literal["inductor", "aot_eager", "eager"]] = None
+    wandb: Optional[str] = None
     log_every_n_steps: int = 10
     threads: Optional[int] = None
 
@@ -68,10 +81,10 @@ class TrainerConfig:
             raise AslError("trainer.checkpoint is ema but trainer.ema_decay is 0; give it, for example 0.999")
         if not 0 <= self.ema_decay < 1:
             raise AslError(f"trainer.ema_decay is {self.ema_decay}; give 0 (off) or a number below 1")
-        for name in ("max_epochs", "devices", "accumulate_grad_batches", "log_every_n_steps"):
+        for name in ("max_epochs", "devices", "nodes", "accumulate_grad_batches", "log_every_n_steps"):
             if getattr(self, name) < 1:
                 raise AslError(f"trainer.{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("patience", "gradient_clip_val", "save_every_minutes", "save_every_steps"):
+        for name in ("patience", "gradient_clip_val", "max_nonfinite", "save_every_minutes", "save_every_steps"):
             if getattr(self, name) < 0:
                 raise AslError(f"trainer.{name} is {getattr(self, name)}; give 0 (off) or more")
 
@@ -147,6 +160,7 @@ def import_classes() -> None:
 # short forms, and the spelling with the other dash, of options that stand above the sections
 _ALIASES = {
     "--devices": "--trainer.devices",
+    "--nodes": "--trainer.nodes",
     "--threads": "--trainer.threads",
     "--init_from": "--init-from",
     "--init_allow": "--init-allow",
@@ -226,7 +240,7 @@ def _instantiate(parser: ArgumentParser, config: Namespace) -> Any:
     except ValueError as e:
         cause = e.__cause__ or e.__context__
         if isinstance(cause, AslError):
-            raise cause from None
+            raise AslError(str(cause)) from None
         raise
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -20,31 +20,26 @@ from asl.decoding.classify import softmax_nbest
 from asl.decoding.greedy import greedy_search
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.output import write_ctm, write_hypotheses
+from asl.landmarks.views import first_views
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import experiment
+from asl.tasks import experiment, test_log
 from asl.tasks.ctc import CtcTask
+from asl.tasks.posteriors import Member, Outputs, output_shifts, split_outputs
 
 METHODS = ("softmax", "greedy", "beam", "graph")
 # log-probs, lengths and, where times mean something, seconds from one output frame to the next of each utterance
 Search = Callable[[Tensor, Tensor, Optional[List[float]]], List[List[Hypothesis]]]
 
 
-class Outputs(NamedTuple):
-    """What a network says of a batch: ids, log-probs ``(batch, frames, vocab)`` or ``(batch, classes)``, lengths."""
-
-    ids: List[str]
-    log_probs: Tensor
-    lengths: Tensor
-
-
 def decode(
-    exp: str,
+    exp: Union[List[str], str],
     data: str = "data",
     split: str = "val",
     method: str = "auto",
     out: Optional[str] = None,
     checkpoint: Optional[str] = None,
+    views: int = 1,
     engine: str = "auto",
     graph: Optional[str] = None,
     nbest: int = 10,
@@ -56,15 +51,19 @@ def decode(
     batch_size: int = 64,
     device: str = "cpu",
 ) -> None:
-    """Decode a split with a trained network and write its hypotheses.
+    """Decode a split with a trained network, or the average of several, and write the hypotheses.
+
+    Decoding test is noted in EXP/test_log.jsonl: what was decoded, and when.
 
     Args:
-        exp: experiment folder; holds everything about the network.
+        exp: experiment folder; holds everything about the network. Of several the outputs are averaged.
         data: the recipe's data folder.
         split: which split.
         method: softmax (isolated signs), greedy, beam (prefix beam search) or graph; auto: softmax or greedy.
         out: folder for hyp.jsonl and decode.json; default EXP/decode_SPLIT_METHOD.
         checkpoint: last, best or ema; default: the rule fixed in the run's configuration.
+        views: look at each clip in so many ways (as it is, mirrored, cut a little at its ends: see
+            asl/landmarks/views.py) and average the outputs.
         engine: k2, kaldi or auto, for method graph.
         graph: folder of the compiled graph; default EXP/graph.
         nbest: hypotheses kept for each clip.
@@ -77,24 +76,25 @@ def decode(
         device: cpu, cuda or mps, for the network; the search runs on the CPU.
     """
     check_device(device)
-    loaded = experiment.load_task(exp, checkpoint)
-    is_ctc = isinstance(loaded.task, CtcTask)
-    method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
-    if method not in METHODS:
-        raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
-    if (method == "softmax") == is_ctc:
-        fits = "greedy, beam or graph" if is_ctc else "softmax"
-        raise AslError(f"{exp} ({type(loaded.task).__name__}): method {method} does not fit it, use {fits}")
-    module = configs.instantiate_data(loaded.config, data_dir=data, batch_size=batch_size, num_workers=0, overfit=0)
-    tokens = TokenTable.read(loaded.lang / "tokens.txt")
-    shifts = output_shifts(module, split, loaded.task)
+    looks = first_views(views)
+    exps = [exp] if isinstance(exp, str) else list(exp)
+    loaded = [experiment.load_task(name, checkpoint) for name in exps]
+    method = choose_method(method, exps, loaded)
+    members: List[Member] = []
+    for name, one in zip(exps, loaded):
+        given = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
+        module = configs.instantiate_data(one.config, **given)
+        members += [Member(f"{name} ({view})", one.task, module, view) for view in looks]
+    tokens = TokenTable.read(loaded[0].lang / "tokens.txt")
+    shifts = output_shifts(members[0].module, split, loaded[0].task)
 
-    chosen, counts = None, Counter()
+    chosen, counts, options = None, Counter(), {}
     if method == "softmax":
         search: Search = lambda p, n, s: softmax_nbest(p, tokens.units, nbest)
     elif method == "greedy":
         search = lambda p, n, s: greedy_search(p, n, tokens, s)
     elif method == "beam":
+        options = {"beam_size": beam_size}
         search = lambda p, n, s: prefix_beam_search(p, n, tokens, beam_size, nbest, s)
     else:
         from asl.decoding.graph import decode_graph
@@ -102,12 +102,28 @@ def decode(
         from asl.graph.options import SearchOptions
 
         chosen = get_engine(engine)
-        compiled = chosen.load(graph or Path(exp) / "graph")
-        options = SearchOptions(beam, lattice_beam, None, max_active, acoustic_scale)
-        search = lambda p, n, s: decode_graph(chosen, compiled, p, n, options, nbest, s, counts)
+        compiled = chosen.load(graph or Path(exps[0]) / "graph")
+        wide = SearchOptions(beam, lattice_beam, None, max_active, acoustic_scale)
+        options = {"beam": beam, "lattice_beam": lattice_beam, "max_active": max_active}
+        options["acoustic_scale"] = acoustic_scale
+        search = lambda p, n, s: decode_graph(chosen, compiled, p, n, wide, nbest, s, counts)
 
-    ids, hypotheses, seconds = run(loaded.task.to(device), module.loader(split), search, shifts, device)
-    folder = Path(out) if out else Path(exp) / f"decode_{split}_{method}"
+    about = {
+        "method": method,
+        "engine": chosen.name if chosen else None,
+        "checkpoint": " and ".join(sorted({one.checkpoint for one in loaded})),
+        "views": views,
+        "networks": len(exps),
+        "options": options,
+        "split": split,
+        "command": shlex.join(["asl", *sys.argv[1:]]),
+    }
+    members[0].module.cuts(split)  # there before it is noted that it was looked at
+    if test_log.is_test(split):
+        rules = [(name, one.checkpoint) for name, one in zip(exps, loaded)]
+        about["test_decodings"] = max(test_log.note(name, rule, exps, about) for name, rule in rules)
+    ids, hypotheses, seconds = run(split_outputs(members, split, device), search, shifts)
+    folder = Path(out) if out else Path(exps[0]) / default_name(split, method, views, len(exps))
     write_hypotheses(folder / "hyp.jsonl", ids, hypotheses)
     (folder / "hyp.ctm").unlink(missing_ok=True)  # of an earlier decoding
     if all(h[0].times is not None for h in hypotheses if h and h[0].words):
@@ -115,14 +131,9 @@ def decode(
     write_json(
         folder / "decode.json",
         {
-            "system": Path(exp).name,
-            "task": type(loaded.task).__name__,
-            "method": method,
-            "engine": chosen.name if chosen else None,
-            "checkpoint": loaded.checkpoint,
-            "split": split,
-            "command": shlex.join(["asl", *sys.argv[1:]]),
-            **{k: v for k, v in finished(exp).items() if k in ("seed", "parameters", "train_seconds")},
+            **network_facts(exps),
+            "task": type(loaded[0].task).__name__,
+            **about,
             **experiment.git_state(),
             **{f"{k}_seconds": round(v, 3) for k, v in seconds.items()},
             **counts,
@@ -132,52 +143,83 @@ def decode(
           + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items()))  # fmt: skip
 
 
+def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.LoadedTask]) -> str:
+    """The method that ``auto`` stands for; AslError where it does not fit, or networks do not fit one another."""
+    first = loaded[0]
+    is_ctc = isinstance(first.task, CtcTask)
+    method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
+    if method not in METHODS:
+        raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
+    if (method == "softmax") == is_ctc:
+        fits = "greedy, beam or graph" if is_ctc else "softmax"
+        raise AslError(
+            f"{exps[0]} ({type(first.task).__name__}): method {method} does not fit it, use {fits}"
+        )
+    if len(set(exps)) < len(exps):
+        raise AslError(f"--exp names {', '.join(exps)}: one of them twice; give different experiments")
+    tokens = (first.lang / "tokens.txt").read_bytes()
+    for name, one in zip(exps, loaded):
+        if isinstance(one.task, CtcTask) != is_ctc:
+            kinds = f"{type(first.task).__name__} and {type(one.task).__name__}"
+            raise AslError(f"{exps[0]} and {name} are a {kinds}: their outputs cannot be averaged")
+        if (one.lang / "tokens.txt").read_bytes() != tokens:
+            raise AslError(
+                f"{exps[0]} and {name} were trained with different tokens.txt: their outputs are of different "
+                "signs and cannot be averaged; train both on one data folder"
+            )
+    return method
+
+
+def default_name(split: str, method: str, views: int, networks: int) -> str:
+    """Name of the folder of a decoding inside the (first) experiment."""
+    more = [f"{views}views"] if views > 1 else []
+    more += [f"{networks}networks"] if networks > 1 else []
+    return "_".join(["decode", split, method, *more])
+
+
+def network_facts(exps: Sequence[str]) -> Dict[str, Any]:
+    """Name, seed, size and training time; of several networks all names, no seed, and the sums."""
+    facts = [finished(exp) for exp in exps]
+    if len(exps) == 1:
+        known = {k: v for k, v in facts[0].items() if k in ("seed", "parameters", "train_seconds")}
+        return {"system": Path(exps[0]).name, **known}
+    sums = {
+        key: sum(fact[key] for fact in facts)
+        for key in ("parameters", "train_seconds")
+        if all(key in fact for fact in facts)
+    }
+    return {"system": " + ".join(Path(exp).name for exp in exps), **sums}
+
+
 def check_device(device: str) -> None:
     """Raise AslError unless this torch has ``device`` (cpu, cuda, cuda:1, mps) here."""
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as e:
         reason = str(e).splitlines()[0]
-        raise AslError(f"--device {device} cannot be used here ({reason}); asl doctor shows what can") from None
+        raise AslError(
+            f"--device {device} cannot be used here ({reason}); asl doctor shows what can"
+        ) from None
 
 
 def run(
-    task: Any, loader: Any, search: Search, shifts: Optional[Dict[str, float]], device: str
+    outputs: Iterable[Outputs], search: Search, shifts: Optional[Dict[str, float]]
 ) -> Tuple[List[str], List[List[Hypothesis]], Dict[str, float]]:
-    """Network and search over all batches; return ids, n-best lists and the seconds that each part took."""
+    """Search in all ``outputs``; return ids, n-best lists and the seconds that network and search took."""
     ids: List[str] = []
     hypotheses: List[List[Hypothesis]] = []
     seconds = {"network": 0.0, "search": 0.0}
     with torch.no_grad():
         began = time.perf_counter()
-        for outputs in network_outputs(task, loader, device):
+        for batch in outputs:
             between = time.perf_counter()
             seconds["network"] += between - began
-            ids += outputs.ids
-            shift = None if shifts is None else [shifts[i] for i in outputs.ids]
-            hypotheses += search(outputs.log_probs, outputs.lengths, shift)
+            ids += batch.ids
+            shift = None if shifts is None else [shifts[i] for i in batch.ids]
+            hypotheses += search(batch.log_probs, batch.lengths, shift)
             began = time.perf_counter()
             seconds["search"] += began - between
     return ids, hypotheses, seconds
-
-
-def network_outputs(task: Any, loader: Any, device: str = "cpu"):
-    """Yield the ``Outputs`` of each batch of ``loader``, on the CPU."""
-    for batch in loader:
-        task.check_features(batch["features"])
-        on_device = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
-        log_probs, lengths = task.log_probs(on_device)
-        yield Outputs(batch["ids"], log_probs.cpu(), lengths.cpu())
-
-
-def output_shifts(module: Any, split: str, task: Any) -> Optional[Dict[str, float]]:
-    """Seconds for one output frame of each cut; None where the pipeline stretches or trims clips."""
-    from asl.data.storage import cut_fps
-
-    if module.pipeline.frames is not None or module.pipeline.trim:
-        return None
-    subsampling = getattr(task, "subsampling", 1)
-    return {cut.id: float(subsampling / cut_fps(cut)) for cut in module.cuts(split)}
 
 
 def finished(exp: str) -> Dict[str, Any]:

@@ -42,6 +42,8 @@ class WeightAverage(L.Callback):
         if trainer.global_step == self._step:  # gradients are still being accumulated
             return
         self._step = trainer.global_step
+        if task.left_out:  # the step was not made: nothing is new
+            return
         decay = min(self.decay, (1 + self._step) / (10 + self._step))
         torch._foreach_mul_(self._shadow, decay)
         torch._foreach_add_(self._shadow, self._live, alpha=1 - decay)

@@ -10,7 +10,6 @@
       train.json        written at the end: parameters, seconds, validation metrics
 """
 
-import os
 import platform
 import shutil
 import subprocess
@@ -23,7 +22,7 @@ from jsonargparse import Namespace
 from asl.common.errors import AslError
 from asl.common.files import PathLike, atomic_path, hash_file, read_json, write_json, write_text
 from asl.tasks import config as configs
-from asl.tasks import phonology, run_data
+from asl.tasks import distributed, phonology, run_data
 from asl.tasks.base import SignTask
 from asl.tasks.weights import load_weights, read_weights
 
@@ -32,8 +31,13 @@ PACKAGES = ("torch", "lightning", "lhotse", "numpy", "k2", "kaldifst", "kaldi-de
 # where and how fast a run is made, not what it is: these may change when it is resumed
 _FREE_KEYS = (
     "trainer.accelerator",
+    "trainer.devices",
+    "trainer.nodes",
     "trainer.threads",
     "trainer.log_every_n_steps",
+    "trainer.max_nonfinite",
+    "trainer.try_largest",
+    "trainer.wandb",
     "trainer.save_every_minutes",
     "trainer.save_every_steps",
     "data.num_workers",
@@ -103,7 +107,7 @@ def prepare(exp: Path, config: Namespace, lang: Path, argv: List[str], force: bo
         AslError: ``exp`` holds a run of another configuration or other tokens; the differing keys are named.
     """
     last = exp / "checkpoints" / "last.ckpt"
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # the first process did it before it started the others
+    if not distributed.is_first():  # that one did it before it started the others
         return last if last.is_file() else None
     if force:
         _remove_run(exp)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asl.common.errors import AslError
+from asl.common.processes import summed
 from asl.common.seeds import derive_seed
 from asl.landmarks.descriptors import DESCRIPTORS, MOVEMENT_LAGS
 from asl.models import Encoder
@@ -137,6 +138,7 @@ class PretrainTask(SignTask):
     """
 
     needs_vocabulary = False
+    compiled_parts = ()  # the compiler would not see that other frames are hidden in every step
 
     def __init__(
         self,
@@ -169,8 +171,8 @@ class PretrainTask(SignTask):
         lags = getattr(getattr(self.trainer.datamodule, "pipeline", None), "lags", [])
         if lags and max(lags) > self.mask.guard:
             raise AslError(
-                f"data.pipeline.lags has {max(lags)}, but task.init_args.mask.guard is {self.mask.guard}: the "
-                f"differences would give hidden frames away; set the guard to {max(lags)}"
+                f"data.pipeline.lags has {max(lags)}, but task.init_args.mask.guard is {self.mask.guard}: "
+                f"the differences would give hidden frames away; set the guard to {max(lags)}"
             )
 
     def training_loss(self, batch: Batch) -> Dict[str, Tensor]:
@@ -186,15 +188,18 @@ class PretrainTask(SignTask):
         metrics = {name: (value * n, n) for name, value in losses.items()}
         for name, (codes, right, targets) in found.items():
             metrics[f"accuracy/{name}"] = (right.sum(), right.numel())
-            size = self.head.quantizer.books[name].size
             for key, values in ((f"codes/{name}", codes), (f"targets/{name}", targets)):
-                counts = torch.bincount(values, minlength=size).cpu()
-                self._seen[key] = self._seen[key] + counts if key in self._seen else counts
+                self._seen[key] += torch.bincount(values, minlength=len(self._seen[key]))
         return metrics
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
-        self._seen = {}
+        books = self.head.quantizer.books.items() if self.prediction_weight else ()
+        self._seen = {
+            f"{what}/{name}": torch.zeros(book.size, dtype=torch.int64, device=self.device)
+            for name, book in books
+            for what in ("codes", "targets")
+        }
 
     def on_validation_epoch_end(self) -> None:
         """Add what can be said of whole histograms only.
@@ -204,12 +209,9 @@ class PretrainTask(SignTask):
         """
         super().on_validation_epoch_end()
         for key in sorted(self._seen):
-            counts = self._seen[key].double()
-            if self.trainer.world_size > 1:
-                summed = self.trainer.strategy.reduce(counts.float().to(self.device), reduce_op="sum")
-                counts = summed.cpu().double()
+            counts = summed(self._seen[key]).cpu()
             what, name = key.split("/")
-            shares = counts / counts.sum().clamp(min=1)
+            shares = counts.double() / counts.sum().clamp(min=1)
             if what == "targets":
                 self.val_metrics[f"unigram/{name}"] = float(shares.max())
             else:
@@ -236,7 +238,7 @@ class PretrainTask(SignTask):
         return torch.stack(rows).to(batch["features"].device)
 
     def _losses(self, batch, uniforms, described):
-        """The parts of the loss; and for each codebook the codes that were met, the hits, the hidden codes."""
+        """The parts of the loss; for each codebook the codes that were met, the hits and the hidden codes."""
         features, lengths = batch["features"], batch["feature_lengths"]
         config, anchors = self.mask, self.coherence.anchors
         draws, moments = uniforms[:, : -2 * anchors], uniforms[:, -2 * anchors :]

@@ -8,7 +8,7 @@ import logging
 import random
 import warnings
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import lightning as L
 import torch
@@ -19,15 +19,17 @@ from asl.common.files import write_json
 from asl.common.seeds import derive_seed
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import experiment, phonology
+from asl.tasks import distributed, experiment, graph_parts, phonology
 from asl.tasks.base import SignTask
 from asl.tasks.callbacks import MetricsLog, SeedSteps
 from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints, read_place
 from asl.tasks.ema import WeightAverage
+from asl.tasks.guards import NonFiniteGuard
+from asl.tasks.loggers import make_loggers
+from asl.tasks.machine import PRECISIONS, fit_to_machine
+from asl.tasks.memory import MemoryGuard
 from asl.tasks.resume import resumed_words
 from asl.tasks.weights import load_weights, read_weights
-
-PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 
 
 def main(argv: List[str]) -> None:
@@ -57,29 +59,47 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     lang = Path(config.data.data_dir) / "lang"
     fill_in(config, data.pipeline.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
     phonology.fill_in(config, lang)
+    graph_parts.fill_in(config, data.pipeline)
     seed_all(config.seed)
     task = configs.instantiate_task(config)
-    resume = experiment.prepare(exp, config, lang, argv, config.force)
-    if (exp / "train.json").is_file():
+    distributed.join(config.trainer.accelerator)
+    resume, finished = distributed.by_the_first(lambda: _prepare(config, exp, lang, argv))
+    if finished:
         result = experiment.read_result(exp)
-        print(f"{exp} is trained already ({result['epochs']} epochs); --force trains it again")
+        say(f"{exp} is trained already ({result['epochs']} epochs); --force trains it again")
         return result
     if config.init_from and resume is None:
         _initialise(task, config)
-    trainer, log, keep = make_trainer(config, exp)
+    fit_to_machine(task, config.trainer)
+    memory = MemoryGuard(config.trainer.try_largest)
+    trainer, log, keep = make_trainer(config, exp, [memory])
     if trainer.is_global_zero:
         _announce(task, exp, resume)
     if resume:
         # said outright: Lightning 2.6 makes the first iterator before it knows the epoch
         data.start_at(*read_place(resume))
-    trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
+    with memory.naming():
+        trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
     if trainer.interrupted:
         raise AslError(f"training was interrupted; asl train --resume {exp} goes on from the last checkpoint")
     result = _result(config, task, log, keep)
     if trainer.is_global_zero:
         log.draw()
         write_json(exp / "train.json", result)
+    distributed.leave()
     return result
+
+
+def _prepare(config: Namespace, exp: Path, lang: Path, argv: List[str]) -> Tuple[Optional[Path], bool]:
+    """The checkpoint to go on from, and whether the run is finished."""
+    resume = experiment.prepare(exp, config, lang, argv, config.force)
+    return resume, (exp / "train.json").is_file()
+
+
+def say(text: str) -> None:
+    """Print on the first process."""
+    if distributed.is_first():
+        print(text, flush=True)
 
 
 def fill_in(config: Namespace, feature_parts: Dict[str, int], vocab_size: int) -> None:
@@ -112,30 +132,34 @@ def _initialise(task: SignTask, config: Namespace) -> None:
     rule = configs.read_config(source / "config.yaml").trainer.checkpoint
     weights = read_weights(source, rule)
     kept = load_weights(task, weights, source, config.init_allow, config.init_only)
-    print(f"weights from {source} ({rule}); {len(kept)} parameters keep their initial values")
+    say(f"weights from {source} ({rule}); {len(kept)} parameters keep their initial values")
 
 
-def make_trainer(config: Namespace, exp: Path) -> Tuple[L.Trainer, MetricsLog, KeepCheckpoints]:
-    """The Lightning trainer with our callbacks in the order in which they must run."""
-    from lightning.pytorch.loggers import TensorBoardLogger
-
+def make_trainer(
+    config: Namespace, exp: Path, callbacks: Sequence[L.Callback] = ()
+) -> Tuple[L.Trainer, MetricsLog, KeepCheckpoints]:
+    """The Lightning trainer with our callbacks in the order in which they must run, after ``callbacks``."""
     options = config.trainer
+    many = distributed.processes(options.devices, options.nodes, options.accelerator)
+    arguments, plugins = distributed.options_of_trainer(*many)
     measured = "ema" if options.checkpoint == "ema" else "state_dict"
+    guard = NonFiniteGuard(exp, options.max_nonfinite)
     log = MetricsLog(exp, options.log_every_n_steps)
     often = (options.save_every_steps, options.save_every_minutes)
     keep = KeepCheckpoints(exp / "checkpoints", options.patience, measured, *often)
     average = [WeightAverage(options.ema_decay, validate=measured == "ema")] if options.ema_decay else []
     trainer = L.Trainer(
         accelerator=options.accelerator,
-        devices=options.devices,
+        **arguments,
         precision=PRECISIONS[options.precision],
         max_epochs=options.max_epochs,
         accumulate_grad_batches=options.accumulate_grad_batches,
         gradient_clip_val=options.gradient_clip_val,
-        # the average before the log, the log before the checkpoint that carries its rows
-        callbacks=[SeedSteps(config.seed), *average, log, keep],
-        plugins=[AtomicCheckpointIO()],
-        logger=TensorBoardLogger(exp, name="logs", version=""),
+        # the guard before those that ask what it found, the average before the log, the log before the
+        # checkpoint that carries its rows
+        callbacks=[*callbacks, SeedSteps(config.seed), guard, *average, log, keep],
+        plugins=[AtomicCheckpointIO(), *plugins],
+        logger=make_loggers(exp, options.wandb),
         log_every_n_steps=options.log_every_n_steps,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -177,6 +201,7 @@ def _result(config: Namespace, task: SignTask, log: MetricsLog, keep: KeepCheckp
         "best": keep.best,
         "clips_per_second": sum(r["clips_per_second"] for r in rows) / len(rows),
         "data_wait": sum(r["data_wait"] for r in rows) / len(rows),
+        "nonfinite": sum(r["nonfinite"] for r in rows),
     }
 
 

@@ -21,7 +21,7 @@ from asl.graph.engine import get_engine
 from asl.graph.options import SearchOptions
 from asl.tasks import config as configs
 from asl.tasks import experiment
-from asl.tasks.decode import network_outputs
+from asl.tasks.posteriors import network_outputs
 
 TOLERANCE = 1e-3
 

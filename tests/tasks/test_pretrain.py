@@ -19,7 +19,9 @@ from asl.tasks.experiment import load_task, read_result
 from asl.tasks.pretrain import CodebookSizes, CoherenceConfig, MaskConfig, PretrainTask
 from asl.tasks.train import main
 
-ENCODER = "{class_path: ConvTransformer, init_args: {dim: 32, part_dim: 16, stages: 1, blocks: 1, kernel: 9, heads: 2, dropout: 0.0, drop_path: 0.0}}"
+ENCODER = """
+      class_path: ConvTransformer
+      init_args: {dim: 32, part_dim: 16, stages: 1, blocks: 1, kernel: 9, heads: 2, dropout: 0.0, drop_path: 0.0}"""
 CONFIG = f"""
 seed: 2
 task:
@@ -145,7 +147,8 @@ def test_fine_tuning_takes_the_whole_encoder_and_says_what_does_not_fit(pretrain
     (tmp_path / "softmax.yaml").write_text(SUPERVISED)
     supervised = ["--config", str(tmp_path / "softmax.yaml"), "--init-from", str(exp)]
     main([*supervised, "--exp", str(tmp_path / "fine"), "--init-only", "encoder", "--trainer.gradient_clip_val", "0"])
-    source, weights = torch_load(exp / "checkpoints" / "last.ckpt")["ema"], load_task(tmp_path / "fine").task.state_dict()
+    source = torch_load(exp / "checkpoints" / "last.ckpt")["ema"]
+    weights = load_task(tmp_path / "fine").task.state_dict()
     names = [name for name in weights if name.startswith("encoder.")]
     assert sorted(names) == sorted(name for name in source if name.startswith("encoder."))
     moved = ("running_mean", "running_var", "num_batches_tracked")  # one epoch was trained with learning rate 0
@@ -207,6 +210,7 @@ def test_a_part_of_weight_0_is_not_computed(off, gone):
 def test_validation_hides_the_same_frames_of_a_clip_whatever_stands_beside_it():
     pipeline, x, batch = batch_of(lengths=(24, 24, 24))
     task = task_for(pipeline).eval()
+    task.on_validation_epoch_start()
     with torch.no_grad():
         task.head.quantizer.update(*(batch[k] for k in ("descriptors", "descriptors_known")))
         together = task.validation_metrics(batch)

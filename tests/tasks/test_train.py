@@ -73,7 +73,7 @@ class Killed(Exception):
 
 
 def timeless(exp):
-    timed = ("seconds", "data_wait", "clips_per_second")
+    timed = ("seconds", "data_wait", "clips_per_second", "memory_gb")
     rows = read_jsonl(exp / "logs" / "epochs.jsonl")
     return [{k: v for k, v in row.items() if k not in timed} for row in rows]
 
