@@ -39,6 +39,7 @@ COMMANDS: Dict[str, Command] = {
     "score": Command("asl.scoring.score:score", "hypotheses -> numbers with intervals"),
     "score compare": Command("asl.scoring.compare:compare", "is B better than A?", positional=("a", "b")),
     "results": Command("asl.scoring.results:results", "result.json files -> one table", positional=("dirs",)),
+    "probe": Command("asl.tasks.probe:probe", "what a network's codes and vectors tell of handshape, movement ..."),
     "baseline svm": Command("asl.tasks.baseline:svm", "a linear SVM on resampled landmarks: how hard is it?"),
 }
 

@@ -28,8 +28,8 @@ class FreezeConfig:
     def __post_init__(self) -> None:
         if min(self.layers, self.epochs, self.steps) < 0 or (self.epochs and self.steps):
             raise AslError(
-                f"optimizer.freeze has layers {self.layers}, epochs {self.epochs} and steps {self.steps}; give "
-                "0 or more, and epochs or steps but not both"
+                f"optimizer.freeze has layers {self.layers}, epochs {self.epochs} and steps {self.steps}; "
+                "give 0 or more, and epochs or steps but not both"
             )
 
     def holds(self, epoch: int, step: int) -> bool:
@@ -64,7 +64,9 @@ def frozen_layers(task: nn.Module, layers: int) -> List[nn.Module]:
     """
     groups = layer_groups(task)
     if layers > len(groups):
-        raise AslError(f"optimizer.freeze.layers is {layers}, but the encoder has {len(groups)}; give at most so many")
+        raise AslError(
+            f"optimizer.freeze.layers is {layers}, but the encoder has {len(groups)}; give at most so many"
+        )
     return [module for group in groups[:layers] for module in group]
 
 
