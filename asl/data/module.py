@@ -3,7 +3,7 @@
 import functools
 import itertools
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 import lightning as L
 import torch
@@ -11,9 +11,10 @@ import torch
 from asl.common.errors import AslError
 from asl.data.dataset import BatchLoader, LandmarkDataset, check_layout
 from asl.data.largest import largest
-from asl.data.sampler import Bounds, Sizes, TrainSampler, measure
+from asl.data.sampler import Bounds, Sizes, TrainSampler, measure, share
 from asl.data.sequential import SequentialSampler
 from asl.data.storage import open_cuts
+from asl.data.stream import EXTRA, Stream, StreamConfig
 from asl.data.text import CutText, frames_needed
 from asl.landmarks.pipeline import LandmarkPipeline
 
@@ -43,6 +44,9 @@ class LandmarkDataModule(L.LightningDataModule):
         num_workers: processes that make batches; 0: the training process does.
         seed: of the order of the clips and of the augmentation.
         overfit: train and validate on the first so many training clips, not augmented; 0: on all.
+        extra: a second stream of precomputed vectors, which becomes the last part of the features; null: none.
+        segments: batches hold a tag for each frame (``segments``: outside a sign, inside, its begin), from the
+            cuts' alignments or the hands of clips of one sign; see ``asl.data.segments``.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class LandmarkDataModule(L.LightningDataModule):
         num_workers: int = 1,
         seed: int = 0,
         overfit: int = 0,
+        extra: Optional[StreamConfig] = None,
+        segments: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("num_workers", num_workers), ("overfit", overfit)):
@@ -67,8 +73,17 @@ class LandmarkDataModule(L.LightningDataModule):
         self.train_split, self.val_split = train_split, val_split
         self.bounds = Bounds(batch_size, max_frames, max_frames_tokens)
         self.num_buckets, self.num_workers, self.seed, self.overfit = num_buckets, num_workers, seed, overfit
+        self.stream = Stream(extra, self.data_dir) if extra else None
+        self.segments = segments
+        self._looked: Set[str] = set()
         self._start = (0, 0)
         self._training: Dict[Optional[int], Tuple[Iterable[Any], Sizes]] = {}
+
+    @property
+    def feature_parts(self) -> Dict[str, int]:
+        """Width of each part of ``features``, in order: the pipeline's, then the second stream's."""
+        extra = {EXTRA: self.stream.width} if self.stream else {}
+        return {**self.pipeline.feature_parts, **extra}
 
     @functools.cached_property
     def text(self) -> CutText:
@@ -82,6 +97,9 @@ class LandmarkDataModule(L.LightningDataModule):
         if first is None:
             raise AslError(f"{self.data_dir / split / 'cuts.jsonl.gz'} holds no clip; run stage 2 again")
         check_layout(first, self.pipeline.layout)
+        if self.stream and split not in self._looked:
+            self.stream.check(cuts, split, report=self._process()[0] == 0)
+            self._looked.add(split)
         return cuts
 
     def train_dataloader(self) -> BatchLoader:
@@ -114,12 +132,15 @@ class LandmarkDataModule(L.LightningDataModule):
     def largest_batches(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
         """Load the training batches of the coming epoch that need most memory; see ``asl.data.largest``.
 
-        A loader of its own plans them: the one that training reads from goes on as it was.
+        Of several processes each loads its share of the same ones. A loader of its own plans them: the one that
+        training reads from goes on as it was.
         """
         loader = self.train_dataloader()
         loader.sampler.start_at(self._start[0], 0)
+        loader.sampler.rank, loader.sampler.world_size = 0, 1  # whole batches
         for why, batch in largest(loader.sampler, lambda cut: len(self.text.tokens(cut, training=True))):
-            yield why, loader.dataset.load(batch)
+            mine = share(batch.epoch, batch.index, batch.cuts, True, *self._process())
+            yield why, loader.dataset.load(mine)
 
     def start_at(self, epoch: int, step: int) -> None:
         """Let training begin in ``epoch`` after its first ``step`` batches, as if those had been given."""
@@ -171,5 +192,8 @@ class LandmarkDataModule(L.LightningDataModule):
         return self._loader(SequentialSampler(cuts, sizes, self.bounds, rank, world_size))
 
     def _loader(self, sampler: Any) -> BatchLoader:
-        dataset = LandmarkDataset(self.pipeline, self.text, self.seed, augment=not self.overfit)
+        augment = not self.overfit
+        dataset = LandmarkDataset(
+            self.pipeline, self.text, self.seed, augment, self.stream, self.segments
+        )
         return BatchLoader(dataset, sampler, self.num_workers)

@@ -16,11 +16,11 @@ SHOWN = 5  # ids in a message; the file has all
 
 
 class _Seen(NamedTuple):
-    """A batch whose gradient is in the step that is being made."""
+    """A batch (this process's share of it) whose gradient is in the step that is being made."""
 
     number: int
     ids: List[str]
-    loss: Tensor
+    loss: Tensor  # of this share alone
 
 
 class NonFiniteGuard(L.Callback):
@@ -28,8 +28,8 @@ class NonFiniteGuard(L.Callback):
 
     Weights, their average, the optimiser's state and the network's buffers (running means of normalisation)
     stay as they were before the step; the learning rate goes on, so that the schedule ends where it should.
-    Where gradients are accumulated the whole step is left out: a sum with NaN in it has nothing left. Of
-    several processes one that fails makes all leave out the step.
+    Where gradients are accumulated the whole step is left out, all of its batches: a sum with NaN in it has
+    nothing left. Several processes sum losses and gradients, so that all leave out the same step.
 
     With fp16 a gradient that overflows while the loss is finite only lowers the scale of the loss: the step is
     not made, and no failure, until the scale is 1.
@@ -49,6 +49,8 @@ class NonFiniteGuard(L.Callback):
         self.path, self.limit = exp / "logs" / "nonfinite.jsonl", limit
         self.rows: List[Dict[str, Any]] = []
         self._step: List[_Seen] = []
+        self._losses: List[Tensor] = []
+        self._clips = 0
         self._what = ""
         self._buffers: List[Tensor] = []
 
@@ -67,37 +69,33 @@ class NonFiniteGuard(L.Callback):
         task.left_out = None
         if not self._step:
             self._buffers = [b.detach().clone() for b in task.buffers()]
-        self._step.append(_Seen(batch_idx, list(batch.get("ids", [])), torch.zeros(())))
-        self._clips = len(batch["feature_lengths"]) + (self._clips if len(self._step) > 1 else 0)
+            self._losses, self._clips = [], 0
+        spare = bool(batch.get("spare", False))
+        self._clips += 0 if spare else len(batch["feature_lengths"])
+        self._step.append(_Seen(batch_idx, [] if spare else list(batch.get("ids", [])), torch.zeros(())))
 
     def _check(self, trainer: L.Trainer, task: SignTask) -> None:
         """Between the backward pass and the optimiser's step: take the gradients away if they are no good."""
-        self._take_loss(task)
-        losses = torch.stack([seen.loss for seen in self._step])
+        losses = torch.stack([*self._losses, task.train_losses["loss"].float()])  # of all processes
         norm = losses.new_zeros(()) if task.grad_norm is None else task.grad_norm.to(losses)
-        bad = torch.stack([(~losses.isfinite()).any(), ~norm.isfinite()]).float()
-        if trainer.world_size > 1:
-            bad = trainer.strategy.reduce(bad, reduce_op="sum")
-        loss_is_bad, gradient_is_bad = (value > 0 for value in bad.tolist())
+        loss_is_bad, gradient_is_bad = torch.stack([(~losses.isfinite()).any(), ~norm.isfinite()]).tolist()
         verdict = judge(loss_is_bad, gradient_is_bad, loss_scale(trainer) if gradient_is_bad else None)
         if verdict is None:
             return
         task.left_out = verdict
         if verdict == "nonfinite":
-            self._what = f"the gradient is {float(norm)}" if not loss_is_bad else _worst(losses)
+            worst = [value for value in losses.tolist() if not math.isfinite(value)]
+            self._what = f"the loss is {worst[-1]}" if worst else f"the gradient's norm is {float(norm)}"
             for parameter in task.parameters():
                 parameter.grad = None  # an optimiser passes over what has no gradient, its state too
-
-    def _take_loss(self, task: SignTask) -> None:
-        """Note the loss of the batch that was just trained."""
-        self._step[-1] = self._step[-1]._replace(loss=task.train_losses["loss"].detach().float())
 
     def on_train_batch_end(
         self, trainer: L.Trainer, task: SignTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        self._losses.append(task.train_losses["loss"].float())
+        self._step[-1] = self._step[-1]._replace(loss=outputs["loss"])
         last = batch_idx + 1 == trainer.num_training_batches
         if (batch_idx + 1) % trainer.accumulate_grad_batches and not last:
-            self._take_loss(task)
             return
         if task.left_out == "nonfinite":
             self._leave_out(trainer, task)
@@ -108,16 +106,16 @@ class NonFiniteGuard(L.Callback):
         for buffer, before in zip(task.buffers(), self._buffers):
             buffer.copy_(before)
         failed = [seen for seen in self._step if not math.isfinite(seen.loss)]
-        mine = {"ids": [i for seen in failed for i in seen.ids], "what": self._what if failed else "",
-                "step": [i for seen in self._step for i in seen.ids], "clips": self._clips}  # fmt: skip
-        found = gathered(trainer, mine)
-        ids = [i for f in found for i in f["ids"]] or [i for f in found for i in f["step"]]
+        mine = ([seen.number for seen in failed], [i for seen in failed for i in seen.ids],
+                [i for seen in self._step for i in seen.ids], self._clips)  # fmt: skip
+        numbers, culprits, everyone, clips = zip(*gathered(trainer, mine))
+        ids = sum(culprits, []) or sum(everyone, [])
         row = {
             "epoch": trainer.current_epoch + 1,
-            "batch": (failed or self._step)[-1].number + 1,
-            "what": next((f["what"] for f in found if f["what"]), self._what),
+            "batch": max(sum(numbers, []), default=self._step[-1].number) + 1,
+            "what": self._what,
             "ids": ids,
-            "dropped": sum(f["clips"] for f in found),
+            "dropped": sum(clips),
         }
         self.rows.append(row)
         self._write(trainer)
@@ -169,8 +167,3 @@ def some(ids: List[str]) -> str:
     """The first few of ``ids`` and how many more there are."""
     more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
     return ", ".join(ids[:SHOWN]) + more
-
-
-def _worst(losses: Tensor) -> str:
-    values = [v for v in losses.tolist() if not math.isfinite(v)]
-    return f"the loss is {values[-1]}" if values else "the loss is not finite on another process"

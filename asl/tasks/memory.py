@@ -24,7 +24,7 @@ class MemoryGuard(L.Callback):
 
     The batches are those that the data module's ``largest_batches()`` gives (of a sampler of its own). Each goes
     forward and backward, beside tensors as large as the optimiser's state will be. Weights, buffers, gradients
-    and random state are as before. Of several processes each tries its own batches.
+    and random state are as before. Several processes try their shares of the same batches.
 
     Args:
         try_largest: whether they are tried.
@@ -41,8 +41,9 @@ class MemoryGuard(L.Callback):
             for why, batch in trainer.datamodule.largest_batches():
                 self._batch = (f"in a trial of the largest training batch ({why})", batch)
                 batch = trainer.strategy.batch_to_device(batch, task.device)
+                task.on_train_batch_start(batch, 0)  # what is frozen in the first step needs no gradients
                 with trainer.precision_plugin.train_step_context():
-                    task.training_loss(batch)["loss"].backward()
+                    task.training_step(batch, 0).backward()
                 for parameter in task.parameters():
                     parameter.grad = None
         self._batch = None

@@ -89,12 +89,16 @@ class ToyData(L.LightningDataModule):
 
         self._start = (0, 0)
 
+    @property
+    def feature_parts(self):
+        return self.pipeline.feature_parts
+
     def start_at(self, epoch: int, step: int) -> None:
         self._start = (epoch, step)
 
     def batch(self, rows):
-        lengths = torch.full((len(rows),), 5)
-        return {"features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
+        ids, lengths = [f"clip{row}" for row in rows.tolist()], torch.full((len(rows),), 5)
+        return {"ids": ids, "features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
 
     def train_dataloader(self):
         return self._loader(_Batches(self, shuffle=True, start=self._start))
