@@ -34,13 +34,14 @@ What is odd about it:
   signer is unknown.
 - ``wlasl_class_list.txt`` has the same order; one sign is misspelt there (163, "losear" for "lose"), so the
   glosses are taken from WLASL_v0.3.json.
-- Most test clips come from signers that are seen in train; ``signer_independent`` divides anew.
+- Most test clips come from signers that are seen in train; the protocol ``signer-independent`` divides anew:
+  once for the whole of WLASL_v0.3.json, so that the subsets stay nested and a signer of val is in val of all.
 """
 
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Literal, Optional, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import read_json
@@ -56,6 +57,8 @@ from asl.lang.prepare import gloss_word, write_lang
 
 HOME = "https://dxli94.github.io/WLASL/"
 LISTS = (100, 300, 1000, 2000)
+SIGNER_INDEPENDENT = "signer-independent"
+Protocol = Literal["official", "signer-independent"]
 METADATA = "WLASL_v0.3.json"
 # In the order in which they are preferred where two hold the same number of clips.
 LANDMARKS = {
@@ -83,12 +86,12 @@ def check(corpus_dir: str, subset: int = 100) -> Dict[str, Any]:
     Raises:
         AslError: the folder or a list is missing, empty, cut short or another file; no clip has landmarks.
     """
-    clips, facts = _read(Path(corpus_dir), subset)
+    clips, facts, _ = _read(Path(corpus_dir), subset)
     return _finish(clips, facts)
 
 
 def prepare(
-    corpus_dir: str, out: str = "data", subset: int = 100, signer_independent: bool = False, seed: int = 0
+    corpus_dir: str, out: str = "data", subset: int = 100, protocol: Protocol = "official", seed: int = 0
 ) -> Dict[str, Any]:
     """Write the manifests, the written side and the report of WLASL.
 
@@ -102,7 +105,9 @@ def prepare(
             landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
         out: the recipe's data folder.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
-        signer_independent: divide train, val and test anew by signer, in about the owner's proportions.
+        protocol: official, the owner's splits; or signer-independent, train, val and test divided anew so
+            that no signer is in two of them, in about the owner's proportions. Figures of the two are never
+            put into one table.
         seed: of that division.
 
     Returns:
@@ -111,12 +116,12 @@ def prepare(
     Raises:
         AslError: as ``check``; or a file cannot be written.
     """
-    clips, facts = _read(Path(corpus_dir), subset)
-    facts["signer_independent"] = signer_independent
-    if signer_independent:
+    clips, facts, entries = _read(Path(corpus_dir), subset)
+    facts["protocol"] = protocol
+    if protocol == SIGNER_INDEPENDENT:
         facts["owner_splits"] = {s: sum(c.split == s for c in clips) for s in SPLITS}
         facts["seed"] = seed
-        _divide_by_signer(clips, seed)
+        _divide_by_signer(clips, entries, seed)
     unexplained: List[str] = []
     probe_clips(clips, lambda clip, file_rate: _rate(clip, file_rate, unexplained))
     facts["fps_unexplained"] = unexplained
@@ -153,8 +158,8 @@ def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
     return report
 
 
-def _read(corpus: Path, subset: int) -> Tuple[List[Clip], Dict[str, Any]]:
-    """Read the owner's lists and look for each clip's files."""
+def _read(corpus: Path, subset: int) -> Tuple[List[Clip], Dict[str, Any], Dict[str, Dict[str, Any]]]:
+    """Read the owner's lists, look for each clip's files; return the clips, facts and METADATA's entries."""
     if not 1 <= subset <= LISTS[-1]:
         raise AslError(f"subset {subset}: WLASL has {LISTS[-1]} signs; give a number from 1 to {LISTS[-1]}")
     if not corpus.is_dir():
@@ -175,7 +180,7 @@ def _read(corpus: Path, subset: int) -> Tuple[List[Clip], Dict[str, Any]]:
         "landmarks": folder,
         "words": [gloss_word(gloss) for gloss in glosses[:subset]],
     }  # fmt: skip
-    return clips, facts
+    return clips, facts, metadata
 
 
 def _read_metadata(path: Path) -> Tuple[List[str], Dict[str, Dict[str, Any]]]:
@@ -273,12 +278,20 @@ def _files(folder: Path, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
     return found
 
 
-def _divide_by_signer(clips: List[Clip], seed: int) -> None:
-    """Set each clip's split anew. Clips whose signer is unknown could be of anyone and are left out."""
-    known = [c for c in clips if c.speaker is not None]
-    division = split_by_signer([Item(c.id, str(c.speaker), c.text, c.split) for c in known], seed)
+def _divide_by_signer(clips: List[Clip], entries: Dict[str, Dict[str, Any]], seed: int) -> None:
+    """Set each clip's split anew. Clips whose signer is unknown could be of anyone and are left out.
+
+    Divided are all clips that METADATA lists, of whichever subset: an encoder that was pre-trained on train
+    of 1,000 signs has then seen no signer of val of 100.
+    """
+    items = [
+        Item(clip_id, str(entry["signer_id"]), str(entry["class_id"]), str(entry.get("split")))
+        for clip_id, entry in entries.items()
+        if entry.get("signer_id") is not None
+    ]
+    division = split_by_signer(items, seed)
     for clip in clips:
-        if clip.speaker is None:
+        if clip.id not in division:
             clip.status, clip.reason = LEFT_OUT, f"its signer is not in {METADATA}"
         else:
             clip.split = division[clip.id]

@@ -25,12 +25,10 @@ class View:
     end: float = 0.0
 
     def __str__(self) -> str:
-        cut = "".join(
-            f", {name} cut by {share:.0%}"
-            for name, share in (("start", self.start), ("end", self.end))
-            if share
-        )
-        return ("mirrored" if self.mirror else "as it is") + cut
+        ends = (("start", self.start), ("end", self.end))
+        said = ["mirrored"] if self.mirror else []
+        said += [f"{name} cut by {share:.0%}" for name, share in ends if share]
+        return ", ".join(said) or "as it is"
 
 
 PLAIN = View()

@@ -16,11 +16,13 @@ from asl.common.files import PathLike, read_json
 from asl.scoring import topk
 from asl.scoring.intervals import bootstrap, means, ratio, sign_flip_p
 from asl.scoring.result import read_result, unpack
-from asl.scoring.table import HEADINGS, Row, make_row, measure, short_commit, size, time_taken, title_of
+from asl.scoring.table import (
+    HEADINGS, Row, checkpoint, make_row, measure, short_commit, size, time_taken, title_of,
+)  # fmt: skip
 
 PLAN = "ablation.json"
 _KEYS = ("name", "title", "command", "groups")
-_SAME = ("clips", "main", "corpus", "split", "signer_independent")  # what a comparison takes for granted
+_SAME = ("clips", "main", "corpus", "split", "protocol")  # what a comparison takes for granted
 
 
 @dataclass
@@ -198,7 +200,7 @@ def cells(group: Group, row: AblationRow) -> List[str]:
         done,
         *[measure(row.row, metric) for metric in _metrics(group)],
         *_difference(row),
-        first["checkpoint"] or "-",
+        checkpoint(row.row.results),
         first["method"] or "-",
         size(first["parameters"]),
         time_taken([result["train_seconds"] for result in row.row.results]),

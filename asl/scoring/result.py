@@ -18,14 +18,15 @@ from asl.common.errors import AslError
 from asl.common.files import PathLike, read_json
 from asl.scoring.refs import Utterance
 
+OFFICIAL = "official"
 _NUMBER = (int, float, type(None))
 _TYPES = {
-    "corpus": (str, type(None)), "synthetic": (bool,), "signer_independent": (bool,), "split": (str,),
+    "corpus": (str, type(None)), "synthetic": (bool,), "protocol": (str,), "split": (str,),
     "subset": (int, str, type(None)), "system": (str,), "method": (str, type(None)), "main": (str,),
     "n": (int,), "n_missing": (int,), "n_official": (int, type(None)), "metrics": (dict,), "counts": (dict,),
     "commit": (str, type(None)), "command": (str, type(None)), "seed": (int, type(None)),
     "checkpoint": (str, type(None)), "parameters": (int, type(None)), "train_seconds": _NUMBER,
-    "clips": (str,), "per_clip": (dict,),
+    "test_decodings": (int, type(None)), "clips": (str,), "per_clip": (dict,),
 }  # fmt: skip
 
 
@@ -52,12 +53,13 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     return {
         "corpus": meta.get("corpus") or report.get("corpus"),
         "synthetic": bool(meta.get("synthetic") or report.get("synthetic")),
-        "signer_independent": bool(report.get("signer_independent")),
+        "protocol": protocol_of(data),
         "split": split,
         "subset": meta.get("subset", report.get("subset")),
         "system": _system(meta.get("system") or decode.resolve().parent.name, meta.get("seed")),
-        "method": ", ".join(part for part in (meta.get("method"), meta.get("engine")) if part) or None,
+        "method": _method(meta),
         "checkpoint": meta.get("checkpoint"),
+        "test_decodings": meta.get("test_decodings"),
         "seed": meta.get("seed"),
         "parameters": meta.get("parameters"),
         "train_seconds": None if seconds is None else round(seconds, 1),
@@ -67,8 +69,24 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     }
 
 
+def protocol_of(data: PathLike) -> str:
+    """How a data folder's clips are divided into splits: as its owner did where nothing else is said."""
+    report = _read_if_there(Path(data) / "report.json")
+    # as earlier versions wrote it
+    old = "signer-independent" if report.get("signer_independent") else OFFICIAL
+    return report.get("protocol") or old
+
+
 def _system(name: str, seed: Optional[int]) -> str:
     return re.sub(rf"[-_.]seed[-_]?{seed}$", "", name) if seed is not None else name
+
+
+def _method(meta: Dict[str, Any]) -> Optional[str]:
+    """How it was decoded, for the table: ``softmax, 4 views``; ``graph, k2``."""
+    parts = [meta.get("method"), meta.get("engine")]
+    for key in ("views", "networks"):  # averaged over so many
+        parts.append(f"{meta[key]} {key}" if meta.get(key, 1) > 1 else None)
+    return ", ".join(part for part in parts if part) or None
 
 
 def _read_if_there(path: Path) -> Dict[str, Any]:
@@ -116,6 +134,10 @@ def read_result(path: PathLike) -> Dict[str, Any]:
     result = read_json(path)
     if not isinstance(result, dict):
         raise AslError(f"{path} is no result of 'asl score': it holds a {type(result).__name__}")
+    if "signer_independent" in result:  # as earlier versions wrote it
+        result = {**result, "protocol": "signer-independent" if result["signer_independent"] else OFFICIAL}
+        del result["signer_independent"]
+    result.setdefault("test_decodings", None)
     for key, types in _TYPES.items():
         if key not in result or not isinstance(result[key], types):
             problem = f"'{key}' is {result[key]!r}" if key in result else f"it has no '{key}'"

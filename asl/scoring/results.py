@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 from asl.common.errors import AslError
 from asl.common.files import write_json, write_text
 from asl.scoring import ablation
-from asl.scoring.result import read_result
+from asl.scoring.result import OFFICIAL, read_result
 from asl.scoring.table import Table, cells, header, provenance, tables
 
 # a kept copy's name has parts; those of an experiment's own files (train.json) have none
@@ -85,7 +85,7 @@ def stable_name(result: Dict[str, Any]) -> str:
     """File name of a kept copy: what the result is of, with ``_`` between the parts."""
     parts = [
         result["corpus"] or "corpus", "synthetic" if result["synthetic"] else None, result["subset"],
-        "signer-independent" if result["signer_independent"] else None, result["split"], result["system"],
+        None if result["protocol"] == OFFICIAL else result["protocol"], result["split"], result["system"],
         result["method"], result["checkpoint"], None if result["seed"] is None else f"seed{result['seed']}",
     ]  # fmt: skip
     slugs = [re.sub(r"[^\w.]+|_", "-", str(part)).strip("-.") for part in parts if part is not None]

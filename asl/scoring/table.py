@@ -8,7 +8,7 @@ import numpy as np
 from asl.common.errors import AslError
 from asl.scoring import topk
 from asl.scoring.intervals import bootstrap, class_means, means, ratio
-from asl.scoring.result import unpack
+from asl.scoring.result import OFFICIAL, unpack
 
 # metric -> heading; of these the first of each kind carry an interval
 HEADINGS = {
@@ -61,7 +61,7 @@ def tables(results: Sequence[Tuple[str, Dict[str, Any]]]) -> List[Table]:
     groups: Dict[Tuple[Any, ...], Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]] = {}
     for where, result in results:
         group = tuple(
-            result[k] for k in ("synthetic", "corpus", "subset", "signer_independent", "split", "clips")
+            result[k] for k in ("synthetic", "corpus", "subset", "protocol", "split", "clips")
         )
         system = tuple(result[k] for k in ("system", "method", "checkpoint", "parameters"))
         seeds = groups.setdefault((*group, result["main"]), {}).setdefault(system, {})
@@ -135,16 +135,19 @@ def title_of(result: Dict[str, Any]) -> str:
     corpus = result["corpus"] or "corpus without a name"
     subset = f" {result['subset']}" if result["subset"] is not None else ""
     kind = " (synthetic)" if result["synthetic"] else ""
-    signers = ", signer-independent" if result["signer_independent"] else ""
-    return f"{corpus}{subset}{kind}{signers}, {result['split']}"
+    protocol = "" if result["protocol"] == OFFICIAL else f", {result['protocol']}"
+    return f"{corpus}{subset}{kind}{protocol}, {result['split']}"
 
 
 def _note(result: Dict[str, Any]) -> str:
     what = "clips" if result["main"] == "top1" else "utterances"
-    official = "" if result["n_official"] is None else f" found of {result['n_official']} official"
+    listed = "official" if result["protocol"] == OFFICIAL else "in this split"
+    official = "" if result["n_official"] is None else f" found of {result['n_official']} {listed}"
     classes = f", {result['n_classes']} signs" if "n_classes" in result else ""
     synthetic = " Synthetic landmarks: no measure of any sign language." if result["synthetic"] else ""
-    return f"n = {result['n']} {what}{official}{classes} (clips {result['clips'][:6]}).{synthetic}"
+    apart = result["protocol"] == "signer-independent"
+    signers = " No signer of this split is in another one." if apart else ""
+    return f"n = {result['n']} {what}{official}{classes} (clips {result['clips'][:6]}).{signers}{synthetic}"
 
 
 def header(table: Table) -> List[str]:
@@ -160,13 +163,19 @@ def cells(table: Table, row: Row) -> List[str]:
     return [
         first["system"] + (" (synthetic)" if first["synthetic"] else ""),
         first["method"] or "-",
-        first["checkpoint"] or "-",
+        checkpoint(row.results),
         str(len(row.results)),
         *[measure(row, metric) for metric in table.metrics],
         str(first["n"]) + (f" ({missing} not decoded)" if missing else ""),
         size(first["parameters"]),
         time_taken([r["train_seconds"] for r in row.results]),
     ]
+
+
+def checkpoint(results: List[Dict[str, Any]]) -> str:
+    """The rule that chose the weights; of test also by how many different decodings it was looked at."""
+    looks = max((result["test_decodings"] or 0 for result in results), default=0)
+    return (results[0]["checkpoint"] or "-") + (f" (test decoded in {looks} ways)" if looks > 1 else "")
 
 
 def measure(row: Row, metric: str) -> str:

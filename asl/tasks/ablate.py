@@ -207,31 +207,47 @@ class Runner:
             inputs[source] = hash_paths([Path(source) / "train.json"])
         train = {"command": ["asl", "train", *job.row.train_words(job.seed)], "inputs": inputs}
         log = self.exp / "log" / f"{'.'.join(filter(None, [job.group.name, job.exp.name]))}.log"
-        trained = self._step(train, job.exp / "train.json", [self._train(job)], log, again="--force")
+        kept = [self.keep / decoding.kept for decoding in job.decodings]
+        trained = self._step(train, job.exp / "train.json", [self._train(job)], log, kept, again="--force")
         for decoding in job.decodings:
             commands = [self._decode(job, decoding), self._score(job, decoding)]
             split = [data / job.group.split / f"{kind}.jsonl.gz" for kind in ("cuts", "supervisions")]
             used = {str(path): hash_paths([path]) for path in (*split, job.exp / "train.json")}
             result = decoding.folder / "result.json"
-            self._step({"command": sum(commands, []), "inputs": used}, result, commands, log)
-            write_json(self.keep / decoding.kept, read_json(result))
+            copy = self.keep / decoding.kept
+            self._step({"command": sum(commands, []), "inputs": used}, result, commands, log, [copy])
+            write_json(copy, read_json(result))
         return time.time() - began, trained
 
     def _step(
-        self, now: Dict[str, Any], output: Path, commands: Sequence[List[str]], log: Path, again: str = ""
+        self,
+        now: Dict[str, Any],
+        output: Path,
+        commands: Sequence[List[str]],
+        log: Path,
+        kept: Sequence[Path],
+        again: str = "",
     ) -> bool:
-        """Run ``commands``, which make ``output``, unless they have and nothing has changed; say which."""
+        """Run ``commands``, which make ``output``, unless they have and nothing has changed; say which.
+
+        Args:
+            now: what marks it as done, see ``asl.common.stages``.
+            kept: copies of results that are of other words or inputs where it has to run again.
+            again: word for the commands where what they find was begun with other words or inputs.
+        """
         with only_one(marker_path(str(output))) as lock:
             if why_run(now, [str(output)], force=False) is None:
                 return False
             marker_path(str(output)).unlink(missing_ok=True)
             started = started_path(str(output))
-            # what was started with other words or inputs is no run to go on with
             before = read_json(started) if started.is_file() else None
-            anew = bool(again) and difference(before, now) is not None
+            changed = difference(before, now) is not None
+            for copy in kept if changed else ():
+                copy.unlink(missing_ok=True)
             write_json(started, now)
             for words in commands:
-                self._execute([*words, again] if anew else words, log, lock)
+                # what was begun with other words or inputs is no run to go on with
+                self._execute([*words, again] if changed and again else words, log, lock)
             write_json(marker_path(str(output)), now)
             return True
 

@@ -10,6 +10,7 @@
       pretrained: {init_from: exp/pretrain, seeds: [0, 1, 2, 3, 4]}
       bilstm: {config: conf/bilstm.yaml}
       last_weights: {decode: {checkpoint: last}}   # trained as the base is: its networks, decoded otherwise
+      views: {decode: {views: 4}}
 
 Several groups, each with its own base, stand under ``groups: {small: {data: data/20}, large: {data:
 data/100}}``; what a group does not say is taken from the top of the file, its rows too. A row is the base
@@ -40,10 +41,12 @@ class DecodeOptions:
 
     method: str = "auto"
     checkpoint: Optional[str] = None
+    views: int = 1
 
     def words(self) -> List[str]:
         """As options of ``asl decode``."""
         chosen = [] if self.checkpoint is None else ["--checkpoint", self.checkpoint]
+        chosen += ["--views", str(self.views)] if self.views != 1 else []
         return ["--method", self.method, *chosen]
 
 
@@ -216,7 +219,8 @@ def _decode(value: Any, where: str) -> DecodeOptions:
     value = _mapping(value, f"{where}: decode")
     known = DecodeOptions.__dataclass_fields__
     _known(value, tuple(known), f"{where}: decode")
-    return DecodeOptions(**{key: _typed(value, key, str, f"{where}: decode") for key in value})
+    kinds = {"views": int}
+    return DecodeOptions(**{k: _typed(value, k, kinds.get(k, str), f"{where}: decode") for k in value})
 
 
 def _seeds(value: Any, where: str) -> Tuple[int, ...]:
@@ -240,7 +244,7 @@ def _typed(mapping: Dict[str, Any], key: str, kind: type, where: str, default: A
     if value is None and default is not ...:
         return default
     if not isinstance(value, kind):
-        raise AslError(f"{where}: {key} is {value!r}; give a {'text' if kind is str else kind.__name__}")
+        raise AslError(f"{where}: {key} is {value!r}; give a {'text' if kind is str else 'whole number'}")
     return value
 
 

@@ -24,6 +24,7 @@ from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namesp
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
 from asl.tasks.config_errors import check_yaml, explain
+from asl.tasks.run_data import is_test
 
 
 @dataclass
@@ -105,6 +106,11 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--resume", type=Optional[str], help="go on with this run; it needs no other option")
     parser.add_argument("--force", action="store_true", help="train again from the start, removing the run")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
+    parser.add_argument(
+        "--select-on-test",
+        action="store_true",
+        help="allow data.val_split to be a test split; the tables will say so",
+    )
     parser.add_argument("--overfit", type=int, default=0, help="train and validate on so many clips; 0: all")
     parser.add_argument("--init-from", type=Optional[str], help="experiment folder whose weights to take")
     parser.add_argument(
@@ -163,6 +169,7 @@ _ALIASES = {
     "--nodes": "--trainer.nodes",
     "--threads": "--trainer.threads",
     "--init_from": "--init-from",
+    "--select_on_test": "--select-on-test",
     "--init_allow": "--init-allow",
     "--init_only": "--init-only",
     "--print-config": "--print_config",
@@ -186,7 +193,18 @@ def parse(argv: Iterable[str]) -> Namespace:
     except ArgumentError as e:
         raise AslError(explain(parser, str(e))) from None
     TrainerConfig(**config.trainer.as_dict())  # its own checks, before anything is built
+    _refuse_test(config)
     return config
+
+
+def _refuse_test(config: Namespace) -> None:
+    """The best checkpoint, the early stop and every choice of a person are made on ``data.val_split``."""
+    split = config.data.get("val_split")
+    if split is not None and is_test(split) and not config.select_on_test:
+        raise AslError(
+            f"data.val_split is {split}: what is chosen on test is no longer measured by it; validate on val, or "
+            "give --select-on-test and the tables will say so"
+        )
 
 
 def _alias(arg: str) -> str:

@@ -3,6 +3,7 @@
 Everything about the network comes from the experiment folder; the data only have to be of the same layout.
 """
 
+import os
 import shlex
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import torch
+from jsonargparse import Namespace
 from torch import Tensor
 
 from asl.common.errors import AslError
@@ -23,12 +25,12 @@ from asl.decoding.output import write_ctm, write_hypotheses
 from asl.landmarks.views import first_views
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import experiment, test_log
+from asl.tasks import experiment, run_data, test_log
 from asl.tasks.ctc import CtcTask
 from asl.tasks.posteriors import Member, Outputs, output_shifts, split_outputs
 
 METHODS = ("softmax", "greedy", "beam", "graph")
-# log-probs, lengths and, where times mean something, seconds from one output frame to the next of each utterance
+# log-probs, lengths and, where times mean something, seconds from one output frame to the next of each clip
 Search = Callable[[Tensor, Tensor, Optional[List[float]]], List[List[Hypothesis]]]
 
 
@@ -40,6 +42,7 @@ def decode(
     out: Optional[str] = None,
     checkpoint: Optional[str] = None,
     views: int = 1,
+    extra: Optional[str] = None,
     engine: str = "auto",
     graph: Optional[str] = None,
     nbest: int = 10,
@@ -64,6 +67,8 @@ def decode(
         checkpoint: last, best or ema; default: the rule fixed in the run's configuration.
         views: look at each clip in so many ways (as it is, mirrored, cut a little at its ends: see
             asl/landmarks/views.py) and average the outputs.
+        extra: folder of the second stream, for a network that has one; default: as it was trained with (a
+            relative folder lies in the data folder).
         engine: k2, kaldi or auto, for method graph.
         graph: folder of the compiled graph; default EXP/graph.
         nbest: hypotheses kept for each clip.
@@ -80,10 +85,14 @@ def decode(
     exps = [exp] if isinstance(exp, str) else list(exp)
     loaded = [experiment.load_task(name, checkpoint) for name in exps]
     method = choose_method(method, exps, loaded)
+    for name in exps:
+        run_data.refuse_other_protocol(Path(name), Path(data))
+    if extra and not any(one.config.data.get("extra") for one in loaded):
+        raise AslError(f"--extra {extra}: {exps[0]} was trained without a second stream; leave it out")
     members: List[Member] = []
     for name, one in zip(exps, loaded):
         given = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
-        module = configs.instantiate_data(one.config, **given)
+        module = configs.instantiate_data(one.config, **given, **other_stream(one.config, extra))
         members += [Member(f"{name} ({view})", one.task, module, view) for view in looks]
     tokens = TokenTable.read(loaded[0].lang / "tokens.txt")
     shifts = output_shifts(members[0].module, split, loaded[0].task)
@@ -111,7 +120,7 @@ def decode(
     about = {
         "method": method,
         "engine": chosen.name if chosen else None,
-        "checkpoint": " and ".join(sorted({one.checkpoint for one in loaded})),
+        "checkpoint": " and ".join(sorted({rule_name(one) for one in loaded})),
         "views": views,
         "networks": len(exps),
         "options": options,
@@ -119,7 +128,7 @@ def decode(
         "command": shlex.join(["asl", *sys.argv[1:]]),
     }
     members[0].module.cuts(split)  # there before it is noted that it was looked at
-    if test_log.is_test(split):
+    if run_data.is_test(split):
         rules = [(name, one.checkpoint) for name, one in zip(exps, loaded)]
         about["test_decodings"] = max(test_log.note(name, rule, exps, about) for name, rule in rules)
     ids, hypotheses, seconds = run(split_outputs(members, split, device), search, shifts)
@@ -144,7 +153,7 @@ def decode(
 
 
 def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.LoadedTask]) -> str:
-    """The method that ``auto`` stands for; AslError where it does not fit, or networks do not fit one another."""
+    """The method that ``auto`` stands for; AslError where it or the networks do not fit one another."""
     first = loaded[0]
     is_ctc = isinstance(first.task, CtcTask)
     method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
@@ -164,10 +173,16 @@ def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.
             raise AslError(f"{exps[0]} and {name} are a {kinds}: their outputs cannot be averaged")
         if (one.lang / "tokens.txt").read_bytes() != tokens:
             raise AslError(
-                f"{exps[0]} and {name} were trained with different tokens.txt: their outputs are of different "
+                f"{exps[0]} and {name} were trained with different tokens.txt: their outputs are of other "
                 "signs and cannot be averaged; train both on one data folder"
             )
     return method
+
+
+def rule_name(loaded: experiment.LoadedTask) -> str:
+    """The checkpoint rule, and what a run that validated on test must own up to."""
+    split = loaded.config.data.get("val_split") or ""
+    return f"{loaded.checkpoint}, validated on {split}" if run_data.is_test(split) else loaded.checkpoint
 
 
 def default_name(split: str, method: str, views: int, networks: int) -> str:
@@ -189,6 +204,15 @@ def network_facts(exps: Sequence[str]) -> Dict[str, Any]:
         if all(key in fact for fact in facts)
     }
     return {"system": " + ".join(Path(exp).name for exp in exps), **sums}
+
+
+def other_stream(config: Namespace, folder: Optional[str]) -> Dict[str, Any]:
+    """What ``--extra`` changes in a data section: the second stream's folder, taken from where we are."""
+    if folder is None or not config.data.get("extra"):
+        return {}
+    stream = config.data.extra.clone()
+    stream.dir = os.path.abspath(folder)
+    return {"extra": stream}
 
 
 def check_device(device: str) -> None:

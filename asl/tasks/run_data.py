@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 
 from asl.common.errors import AslError
 from asl.common.files import read_json
+from asl.scoring.result import protocol_of
 
 
 def find_data(exp: Path, config: Namespace) -> Path:
@@ -28,12 +29,21 @@ def find_data(exp: Path, config: Namespace) -> Path:
     raise AslError(f"{exp}: its data folder is gone ({there}); put it back, or say where it is with --data.data_dir")
 
 
+def is_test(split: str) -> bool:
+    """Whether a split is kept for testing, by its name: test, test_unseen."""
+    return "test" in split.lower()
+
+
 def record(exp: Path, config: Namespace) -> Dict[str, Any]:
     """For ``version.json``: from where the run was started, where its data lie, and what was in them."""
     data = Path(config.data.data_dir)
     return {
         "cwd": os.getcwd(),
-        "data": {"folder": os.path.relpath(data, exp), "files": fingerprint(config)},
+        "data": {
+            "folder": os.path.relpath(data, exp),
+            "protocol": protocol_of(data),
+            "files": fingerprint(config),
+        },
     }
 
 
@@ -49,14 +59,34 @@ def refuse_other_data(exp: Path, config: Namespace) -> None:
         )
 
 
+def refuse_other_protocol(exp: Path, data: Path) -> None:
+    """Raise AslError where a network was trained on clips that were divided otherwise than ``data`` are.
+
+    Its training clips, or their signers, would be among those that it is measured on.
+    """
+    trained, now = start_of(exp).get("data", {}).get("protocol"), protocol_of(data)
+    if trained is not None and trained != now:
+        raise AslError(
+            f"{exp} was trained on the {trained} division of the corpus and {data} holds the {now} one: clips "
+            f"that it was trained on are in the other's val and test; train it on {data}'s own train split"
+        )
+
+
 def fingerprint(config: Namespace) -> Dict[str, Optional[str]]:
-    """Name -> hash of the manifests that a run reads, and of its archives' names and sizes; None: absent."""
+    """Name -> hash of the manifests that a run reads, of its archives' and of its second stream's names and sizes.
+
+    None: absent.
+    """
     data = Path(config.data.data_dir)
     splits = [config.data.get(key) for key in ("train_split", "val_split")]
     found = {f"{split}/cuts.jsonl.gz": _digest(data / split / "cuts.jsonl.gz") for split in splits if split}
     archives = sorted((str(p.relative_to(data)), p.stat().st_size) for p in data.glob("landmarks/**/*.h5"))
     if archives:
         found["landmarks"] = hashlib.sha256(repr(archives).encode()).hexdigest()
+    stream = config.data.get("extra")
+    if stream:
+        files = sorted((p.name, p.stat().st_size) for p in (data / stream.dir).glob("**/*.npy"))
+        found[stream.dir] = hashlib.sha256(repr(files).encode()).hexdigest() if files else None
     return found
 
 

@@ -19,11 +19,6 @@ NAME = "test_log.jsonl"
 _LOOK = ("split", "method", "engine", "checkpoint", "weights", "views", "with", "options")
 
 
-def is_test(split: str) -> bool:
-    """Whether a split is kept for testing, by its name: test, test_unseen."""
-    return "test" in split.lower()
-
-
 def note(exp: str, checkpoint: str, exps: Sequence[str], about: Dict[str, Any]) -> int:
     """Add a line to the log of ``exp``; return how many different decodings of that split it now holds.
 

@@ -19,7 +19,7 @@ from asl.common.files import write_json
 from asl.common.seeds import derive_seed
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import distributed, experiment, graph_parts, phonology
+from asl.tasks import distributed, experiment, graph_parts, phonology, run_data
 from asl.tasks.base import SignTask
 from asl.tasks.callbacks import MetricsLog, SeedSteps
 from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints, read_place
@@ -57,7 +57,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
         torch.set_num_threads(config.trainer.threads)
     data = configs.instantiate_data(config)
     lang = Path(config.data.data_dir) / "lang"
-    fill_in(config, data.pipeline.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
+    fill_in(config, data.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
     phonology.fill_in(config, lang)
     graph_parts.fill_in(config, data.pipeline)
     seed_all(config.seed)
@@ -129,6 +129,7 @@ def seed_all(seed: int) -> None:
 
 def _initialise(task: SignTask, config: Namespace) -> None:
     source = experiment.existing(config.init_from)
+    run_data.refuse_other_protocol(source, Path(config.data.data_dir))
     rule = configs.read_config(source / "config.yaml").trainer.checkpoint
     weights = read_weights(source, rule)
     kept = load_weights(task, weights, source, config.init_allow, config.init_only)

@@ -172,7 +172,7 @@ def test_clips_of_unknown_signers_are_left_out_of_a_division_by_signer(corpus, t
     unknown = {"09999": {"subset": "train", "action": [0, 1, 40]}}
     edit(corpus / "nslt_100.json", lambda rows: rows.update(unknown))
     shutil.copy(corpus / "hands" / "00001.npy", corpus / "hands" / "09999.npy")
-    report = prepare(str(corpus), str(tmp_path / "data"), subset=4, signer_independent=True)
+    report = prepare(str(corpus), str(tmp_path / "data"), subset=4, protocol="signer-independent")
     assert {c["id"]: c["status"] for c in report["not_used"]}["09999"] == "left_out"
     assert report["owner_splits"] == {"train": 6, "val": 2, "test": 1}
     of = {}
@@ -266,7 +266,7 @@ def test_the_real_corpus_prepares_and_validates(corpora, tmp_path, lhotse_valida
 
 @pytest.mark.corpora
 def test_real_signers_can_be_kept_apart(corpora, tmp_path):
-    report = prepare(str(corpora / "wlasl"), str(tmp_path), subset=100, signer_independent=True)
+    report = prepare(str(corpora / "wlasl"), str(tmp_path), subset=100, protocol="signer-independent")
     speakers = {s: {r["speaker"] for r in rows_of(tmp_path, s).values()} for s in ("train", "val", "test")}
     assert not speakers["train"] & (speakers["val"] | speakers["test"])
     assert report["splits"]["train"]["words"] == 100

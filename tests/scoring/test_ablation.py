@@ -21,7 +21,7 @@ def result(ranks, seed, system="base", clips="abc", **about):
     hits = [rank == 1 for rank in ranks]
     value = 100 * sum(hits) / len(hits)
     return {
-        "corpus": "wlasl", "synthetic": False, "signer_independent": False, "split": "val", "subset": 100,
+        "corpus": "wlasl", "synthetic": False, "protocol": "official", "test_decodings": None, "split": "val", "subset": 100,
         "system": system, "method": "softmax", "main": "top1", "n": len(ranks), "n_missing": 0,
         "n_official": 338, "metrics": {"top1": {"value": value, "low": value - 5, "high": value + 5}},
         "counts": {}, "commit": "0123456789abcdef", "command": "asl decode", "seed": seed, "checkpoint": "ema",
