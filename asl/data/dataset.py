@@ -1,6 +1,6 @@
 """Cuts of a batch -> the tensors that a task is given."""
 
-from typing import Any, Dict, Iterator, List, Union
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 import numpy as np
 import torch
@@ -9,7 +9,9 @@ from torch.utils.data import DataLoader, Dataset
 from asl.common.errors import AslError
 from asl.common.seeds import derive_seed
 from asl.data.sampler import Batch
+from asl.data.segments import UNKNOWN, signs_of, tags
 from asl.data.storage import ArchiveReader, cut_layout
+from asl.data.stream import Stream
 from asl.data.text import CutText, speaker_of, text_of
 from asl.landmarks.layouts import Layout, get_layout
 from asl.landmarks.pipeline import LandmarkPipeline
@@ -27,11 +29,20 @@ class LandmarkDataset(Dataset):
         text: cuts -> token ids.
         seed: of the augmentation.
         augment: whether training batches are augmented.
+        stream: joins the features as their last part; None: landmarks alone.
+        segments: give the frames' tags, see ``asl.data.segments``.
     """
 
     def __init__(
-        self, pipeline: LandmarkPipeline, text: CutText, seed: int = 0, augment: bool = True
+        self,
+        pipeline: LandmarkPipeline,
+        text: CutText,
+        seed: int = 0,
+        augment: bool = True,
+        stream: Optional[Stream] = None,
+        segments: bool = False,
     ) -> None:
+        self.stream, self.segments = stream, segments
         self.pipeline, self.text, self.seed, self.augment = pipeline, text, seed, augment
         self.layout: Layout = pipeline.layout
         self.reader = ArchiveReader()
@@ -47,24 +58,31 @@ class LandmarkDataset(Dataset):
         """Return the batch.
 
         ``ids``, ``texts``, ``speakers``: lists of batch length; ``features`` float32 ``(batch, frames,
-        channels)``; ``feature_lengths`` int64 ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``;
-        ``token_lengths`` int64 ``(batch,)``. Where the pipeline describes the hands: ``descriptors`` float32
+        channels)``, the second stream's last (see ``asl.data.stream``); ``feature_lengths`` int64 ``(batch,)``;
+        ``tokens`` int64 ``(sum of token_lengths,)``; ``token_lengths`` int64 ``(batch,)``. Where the pipeline describes the hands: ``descriptors`` float32
         ``(batch, frames, 2, width)`` and ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see
-        ``asl.landmarks.descriptors``. ``spare``: bool, see ``Batch``.
+        ``asl.landmarks.descriptors``. Where ``segments`` are asked for: ``segments`` int64 ``(batch, frames)``.
+        ``spare``: bool, see ``Batch``.
 
         Raises:
-            AslError: an archive that is missing or damaged, cuts of another layout, an unknown word.
+            AslError: an archive (or a file of the second stream) that is missing, damaged or of another shape,
+                cuts of another layout, an unknown word.
         """
         cuts = batch.cuts
-        landmarks = pad([self._landmarks(cut) for cut in cuts])
+        arrays = [self._landmarks(cut) for cut in cuts]
+        landmarks = pad(arrays)
         lengths = torch.tensor([cut.num_frames for cut in cuts])
         augment = batch.training and self.augment
         generators = self._generators(batch) if augment else None
         done = self.pipeline.process(landmarks, lengths, augment, generators)
+        features = done.features
+        if self.stream is not None:
+            extra = self.stream.features(cuts, done.positions, done.lengths)
+            features = torch.cat([features, extra], dim=-1)
         tokens = [self.text.tokens(cut, batch.training) for cut in cuts]
         item: Dict[str, Any] = {
             "ids": [cut.id for cut in cuts],
-            "features": done.features,
+            "features": features,
             "feature_lengths": done.lengths.long(),
             "texts": [text_of(cut) for cut in cuts],
             "tokens": torch.tensor([t for ids in tokens for t in ids], dtype=torch.int64),
@@ -72,6 +90,11 @@ class LandmarkDataset(Dataset):
             "speakers": [speaker_of(cut) for cut in cuts],
             "spare": batch.spare,
         }
+        if self.segments:
+            counts = item["token_lengths"].tolist()
+            signs = [torch.from_numpy(signs_of(c, a, self.layout, n)) for c, a, n in zip(cuts, arrays, counts)]
+            known = torch.nn.utils.rnn.pad_sequence(signs, batch_first=True, padding_value=UNKNOWN)
+            item["segments"] = tags(known, done.positions, done.lengths)
         if done.described is not None:
             item["descriptors"], item["descriptors_known"] = done.described
             if batch.spare:  # codebooks are not to learn from it

@@ -34,7 +34,7 @@ class BiLstm(Encoder):
         frontend: Optional[FrontEndMaker] = None,
     ) -> None:
         super().__init__()
-        self.output_dim, self.subsampling = 2 * hidden, subsampling
+        self.output_dim, self.middle_dim, self.subsampling = 2 * hidden, 2 * hidden, subsampling
         self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, 2 * hidden, dropout)
         self.lstm = nn.LSTM(
             2 * hidden,
@@ -46,10 +46,10 @@ class BiLstm(Encoder):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         x = self.frontend(features, length_mask(lengths, features.shape[1]))
         if self.subsampling > 1:
             x, lengths, _ = average_frames(x, lengths, self.subsampling)
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         y, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])
-        return self.dropout(y), lengths
+        return (self.dropout(y), lengths, x) if middle else (self.dropout(y), lengths)

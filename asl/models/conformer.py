@@ -85,24 +85,30 @@ class Conformer(Encoder):
             raise AslError(
                 f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
             )
-        self.output_dim, self.subsampling = dim, subsampling
+        self.output_dim, self.middle_dim, self.subsampling = dim, dim, subsampling
         self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, dim, dropout)
-        self.layers = _torchaudio_conformer()(dim, heads, dim * expand, layers, kernel, dropout).conformer_layers
+        theirs = _torchaudio_conformer()
+        self.layers = theirs(dim, heads, dim * expand, layers, kernel, dropout).conformer_layers
         for layer in self.layers:
             layer.conv_module = _InsideConvolution(layer.conv_module)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         mask = length_mask(lengths, features.shape[1])
         x = self.frontend(features, mask)
         if self.subsampling > 1:
             x, lengths, mask = average_frames(x, lengths, self.subsampling)
         x = x + sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
         x = x.transpose(0, 1)
-        for layer in self.layers:
+        inside = mask[..., None].to(x.dtype)
+        half = x
+        for number, layer in enumerate(self.layers, 1):
             layer.conv_module.mask = mask
             x = layer(x, ~mask)
             layer.conv_module.mask = None
-        return x.transpose(0, 1) * mask[..., None].to(x.dtype), lengths
+            if number == len(self.layers) // 2:
+                half = x
+        y = x.transpose(0, 1) * inside
+        return (y, lengths, half.transpose(0, 1) * inside) if middle else (y, lengths)
 
 
 def _torchaudio_conformer() -> Any:

@@ -128,7 +128,7 @@ class ConvTransformer(Encoder):
             raise AslError(
                 f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
             )
-        self.output_dim, self.subsampling = dim, subsampling
+        self.output_dim, self.middle_dim, self.subsampling = dim, dim, subsampling
         self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, dim, dropout)
         self.conv_stages = nn.ModuleList(
             nn.ModuleList(ConvBlock(dim, kernel, expand, drop_path) for _ in range(blocks))
@@ -139,9 +139,9 @@ class ConvTransformer(Encoder):
         )
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         mask = length_mask(lengths, features.shape[1])
-        x = self.frontend(features, mask)
+        x = convolved = self.frontend(features, mask)
         for i, (blocks, transformer) in enumerate(zip(self.conv_stages, self.transformers)):
             for block in blocks:
                 x = block(x, mask)
@@ -150,8 +150,10 @@ class ConvTransformer(Encoder):
                     x, lengths, mask = average_frames(x, lengths, self.subsampling)
                 positions = sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
                 x = (x + positions) * mask[..., None].to(x.dtype)
+            convolved = x  # of the last stage, for an auxiliary head
             x = transformer(x, mask)
-        return self.norm(x) * mask[..., None].to(x.dtype), lengths
+        y = self.norm(x) * mask[..., None].to(x.dtype)
+        return (y, lengths, convolved) if middle else (y, lengths)
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """Front-end; then block by block, a stage's transformer block behind its convolutions."""

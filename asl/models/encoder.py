@@ -14,15 +14,19 @@ class Encoder(nn.Module):
     Attributes:
         output_dim: channels of the output.
         subsampling: input frames for one output frame.
+        middle_dim: channels of what the layers before the last mixing of frames give; 0: it is not given.
     """
 
     output_dim: int
     subsampling: int = 1
+    middle_dim: int = 0
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         """``(batch, frames, features)``, ``(batch,)`` -> ``(batch, frames', output_dim)``, ``(batch,)``.
 
-        ``frames' = ceil(frames / subsampling)``; outputs beyond a sequence's length are 0.
+        ``frames' = ceil(frames / subsampling)``; outputs beyond a sequence's length are 0. With ``middle``
+        (only where ``middle_dim`` is not 0; others need not take it) ``(batch, frames', middle_dim)`` besides,
+        for an auxiliary head.
         """
         raise TypeError(f"{type(self).__name__} must define forward()")
 

@@ -106,12 +106,18 @@ class SignClassifier(nn.Module):
 class CtcHead(nn.Module):
     """Log-probabilities of the tokens and the blank (index 0) in every frame.
 
+    Args:
+        dim: channels of the encoder's output.
+        vocab_size: tokens, blank included.
+        dropout: before the last layer.
+        kind: of the last layer.
+
     Shape: ``(batch, frames, dim)`` -> ``(batch, frames, vocab_size)``, natural logarithms.
     """
 
-    def __init__(self, dim: int, vocab_size: int, dropout: float = 0.2) -> None:
+    def __init__(self, dim: int, vocab_size: int, dropout: float = 0.2, kind: Kind = "linear") -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(dim, vocab_size))
+        self.layers = nn.Sequential(nn.Dropout(dropout), classifier(kind, dim, vocab_size))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.log_softmax(self.layers(x).float(), dim=-1)

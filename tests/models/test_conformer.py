@@ -89,3 +89,16 @@ def test_sizes_that_do_not_fit_are_named():
         conformer(kernel=16)
     with pytest.raises(AslError, match="dim=10 cannot be shared by heads=4"):
         conformer(dim=10, heads=4)
+
+
+@pytest.mark.torchaudio
+def test_the_middle_is_what_half_of_the_layers_give():
+    encoder = conformer(layers=4).eval()
+    x, lengths = torch.randn(2, 9, 26), torch.tensor([9, 5])
+    plain, _ = encoder(x, lengths)
+    hidden, _, middle = encoder(x, lengths, middle=True)
+    shallow = conformer(layers=4).eval()
+    shallow.load_state_dict(encoder.state_dict())
+    shallow.layers = shallow.layers[:2]
+    assert torch.equal(plain, hidden) and torch.allclose(middle, shallow(x, lengths)[0], atol=1e-6)
+    assert middle.shape[-1] == encoder.middle_dim

@@ -108,15 +108,12 @@ def test_a_run_needs_the_table_and_decoding_only_the_folder(imported, tmp_path, 
     (tmp_path / "data/lang/phonology.tsv").unlink()
     loaded = load_task("exp/a")
     assert loaded.config.task.init_args.phonology.classes == {"Handshape": 3, "Contact": 2}
-    log_probs, _ = loaded.task.log_probs({"features": torch.randn(2, 16, 266)[..., : width(loaded)],
-                                          "feature_lengths": torch.tensor([16, 16])})
-    assert log_probs.shape[0] == 2
+    features = torch.randn(2, 16, sum(loaded.task.feature_parts.values()))
+    log_probs, _ = loaded.task.log_probs({"features": features, "feature_lengths": torch.tensor([16, 16])})
+    assert log_probs.shape == (2, loaded.task.vocab_size - 1)
 
-    rows[words[1]] = Coded({"Handshape": "h1", "Contact": "1"})
+    rows[words[1]] = Coded({"Handshape": "h0", "Contact": "1"})
     PhonologyTable(["Handshape", "Contact"], rows).write(tmp_path / "data/lang/phonology.tsv")
     with pytest.raises(AslError, match="another phonology table"):
         main(["--config", "conf.yaml", "--exp", "exp/a"])
 
-
-def width(loaded):
-    return sum(loaded.task.feature_parts.values())
