@@ -42,8 +42,10 @@ class TrainerConfig:
         patience: epochs without a better validation after which training stops; 0: never.
         ema_decay: decay of the averaged weights, for example 0.999; 0: none are kept.
         checkpoint: which weights a run is judged and decoded by, fixed before it starts: last, best on
-            validation, or ema (averaged, after the last epoch). Validation measures the averaged weights
-            under ema, else the network.
+            validation, ema (averaged, after the last epoch), mean_last or mean_best (the mean of the weights of
+            the last, or of the best epochs). Validation measures the averaged weights under ema, else the
+            network, and in the end the mean.
+        mean_of: epochs whose mean is taken under mean_last and mean_best.
         save_every_minutes: minutes between two checkpoints inside an epoch (one is always written at its
             end); 0: none for the clock.
         save_every_steps: optimiser steps between two checkpoints inside an epoch; 0: none for the steps.
@@ -67,7 +69,8 @@ class TrainerConfig:
     accumulate_grad_batches: int = 1
     patience: int = 0
     ema_decay: float = 0.0
-    checkpoint: Literal["last", "best", "ema"] = "last"
+    checkpoint: Literal["last", "best", "ema", "mean_last", "mean_best"] = "last"
+    mean_of: int = 5
     save_every_minutes: float = 10.0
     save_every_steps: int = 0
     max_nonfinite: int = 10
@@ -82,7 +85,7 @@ class TrainerConfig:
             raise AslError("trainer.checkpoint is ema but trainer.ema_decay is 0; give it, for example 0.999")
         if not 0 <= self.ema_decay < 1:
             raise AslError(f"trainer.ema_decay is {self.ema_decay}; give 0 (off) or a number below 1")
-        for name in ("max_epochs", "devices", "nodes", "accumulate_grad_batches", "log_every_n_steps"):
+        for name in ("max_epochs", "mean_of", "devices", "nodes", "accumulate_grad_batches", "log_every_n_steps"):
             if getattr(self, name) < 1:
                 raise AslError(f"trainer.{name} is {getattr(self, name)}; give 1 or more")
         for name in ("patience", "gradient_clip_val", "max_nonfinite", "save_every_minutes", "save_every_steps"):

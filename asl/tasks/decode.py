@@ -64,7 +64,7 @@ def decode(
         split: which split.
         method: softmax (isolated signs), greedy, beam (prefix beam search) or graph; auto: softmax or greedy.
         out: folder for hyp.jsonl and decode.json; default EXP/decode_SPLIT_METHOD.
-        checkpoint: last, best or ema; default: the rule fixed in the run's configuration.
+        checkpoint: last, best, ema, or the run's own mean_last or mean_best; default: its own rule.
         views: look at each clip in so many ways (as it is, mirrored, cut a little at its ends: see
             asl/landmarks/views.py) and average the outputs.
         extra: folder of the second stream, for a network that has one; default: as it was trained with (a

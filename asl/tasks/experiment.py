@@ -4,7 +4,7 @@
       config.yaml       the resolved configuration (decoding is given the folder and nothing else)
       lang/             tokens.txt, words.txt, lexicon.txt as they were; phonology.tsv where it supervises
       version.json      package versions, git commit, command line, seed, where and what the data were
-      checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema")
+      checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema"); mean.ckpt by its rules
       logs/             TensorBoard, epochs.jsonl
       curves.png        learning curves
       train.json        written at the end: parameters, seconds, validation metrics
@@ -54,7 +54,7 @@ class LoadedTask(NamedTuple):
         config: the whole configuration; ``asl.tasks.config.instantiate_data(config, data_dir=…)`` builds the
             data module it was trained with on other data.
         lang: the folder of ``tokens.txt``, ``words.txt`` and ``lexicon.txt`` that it was trained with.
-        checkpoint: the rule that was used: ``last``, ``best`` or ``ema``.
+        checkpoint: the rule that was used, one of ``asl.tasks.weights.RULES``.
     """
 
     task: SignTask
@@ -68,7 +68,7 @@ def load_task(exp: PathLike, checkpoint: Optional[str] = None) -> LoadedTask:
 
     Args:
         exp: the folder.
-        checkpoint: ``last``, ``best`` or ``ema``; None: the rule fixed in the run's own configuration.
+        checkpoint: one of ``asl.tasks.weights.RULES``; None: that fixed in the run's own configuration.
 
     Raises:
         AslError: no such folder or not one of ``asl train``, a damaged checkpoint, weights that do not fit

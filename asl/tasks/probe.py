@@ -61,7 +61,7 @@ def probe(
         train_split: the split to fit probes on.
         split: the split to ask them.
         out: folder for probe.json and probe.md; default: EXP/probe_SPLIT.
-        checkpoint: last, best or ema; default: the rule fixed in the run's configuration.
+        checkpoint: last, best, ema, or the run's own mean_last or mean_best; default: its own rule.
         c: inverse strength of the probes' L2 penalty.
         folds: of the glosses, where a probe is asked of other glosses than it was fitted on.
         seed: of the folds and shuffles.

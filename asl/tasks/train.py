@@ -29,6 +29,7 @@ from asl.tasks.loggers import make_loggers
 from asl.tasks.machine import PRECISIONS, fit_to_machine
 from asl.tasks.memory import MemoryGuard
 from asl.tasks.resume import resumed_words
+from asl.tasks.weight_mean import EpochWeights
 from asl.tasks.weights import load_weights, read_weights
 
 
@@ -83,9 +84,14 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     if trainer.interrupted:
         raise AslError(f"training was interrupted; asl train --resume {exp} goes on from the last checkpoint")
     result = _result(config, task, log, keep)
+    means = [callback for callback in trainer.callbacks if isinstance(callback, EpochWeights)]
+    if means:
+        result["val"] = means[0].finish(trainer, task)
     if trainer.is_global_zero:
         log.draw()
         write_json(exp / "train.json", result)
+        for mean in means:
+            mean.clear()
     distributed.leave()
     return result
 
@@ -148,7 +154,11 @@ def make_trainer(
     log = MetricsLog(exp, options.log_every_n_steps)
     often = (options.save_every_steps, options.save_every_minutes)
     keep = KeepCheckpoints(exp / "checkpoints", options.patience, measured, *often)
-    average = [WeightAverage(options.ema_decay, validate=measured == "ema")] if options.ema_decay else []
+    average: List[L.Callback] = []
+    if options.ema_decay:
+        average.append(WeightAverage(options.ema_decay, validate=measured == "ema"))
+    if options.checkpoint.startswith("mean_"):
+        average.append(EpochWeights(exp / "checkpoints", options.checkpoint, options.mean_of))
     trainer = L.Trainer(
         accelerator=options.accelerator,
         **arguments,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from asl.common.compat import torch_load
 from asl.common.errors import AslError, did_you_mean
 
-RULES = ("last", "best", "ema")
+RULES = ("last", "best", "ema", "mean_last", "mean_best")
+MEAN = "mean.ckpt"
 _SHOWN = 5
 
 
@@ -18,15 +19,19 @@ def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
     Args:
         exp: an experiment folder.
         rule: ``last`` (the network after the last epoch), ``ema`` (the average of the weights after the last
-            epoch) or ``best`` (what validation measured in its best epoch: the average if the run's own rule
-            is ``ema``, else the network).
+            epoch), ``best`` (what validation measured in its best epoch: the average if the run's own rule
+            is ``ema``, else the network), ``mean_last`` or ``mean_best`` (the mean of several epochs' weights,
+            where that is the run's own rule).
 
     Raises:
-        AslError: unknown rule, absent or damaged checkpoint, ``ema`` where no average was kept.
+        AslError: unknown rule, absent or damaged checkpoint, ``ema`` where no average was kept, a mean where
+            the run made none.
     """
     if rule not in RULES:
         near = did_you_mean(rule, RULES)
         raise AslError(f"unknown checkpoint rule {rule!r}{near}; give one of {', '.join(RULES)}")
+    if rule.startswith("mean_"):
+        return _read_mean(exp / "checkpoints" / MEAN, rule)
     path = exp / "checkpoints" / ("best.ckpt" if rule == "best" else "last.ckpt")
     checkpoint = torch_load(path)
     key = "ema" if rule == "ema" else "state_dict"
@@ -36,6 +41,15 @@ def read_weights(exp: Path, rule: str) -> Dict[str, Tensor]:
         what = "no averaged weights (trainer.ema_decay was 0)" if key == "ema" else "no weights"
         raise AslError(f"{path} holds {what}; choose another checkpoint rule")
     return checkpoint[key]
+
+
+def _read_mean(path: Path, rule: str) -> Dict[str, Tensor]:
+    checkpoint = torch_load(path) if path.is_file() else {}
+    made = checkpoint.get("asl", {}).get("rule")
+    if made != rule:
+        why = f"it is of {made}" if made else "it is made at the end of a run whose trainer.checkpoint says so"
+        raise AslError(f"{path} holds no weights by the rule {rule}: {why}; choose another checkpoint rule")
+    return checkpoint["state_dict"]
 
 
 def load_weights(

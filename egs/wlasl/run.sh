@@ -10,6 +10,7 @@ recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*
 option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
 option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
 option seed 0 number "seed of everything that is random in training"
+option asl_lex "" file "ASL-LEX's signdata CSV: stage 1 makes the phonology that conf/softmax_phon.yaml needs"
 option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
 option pretrain_config conf/pretrain.yaml file "how it is pre-trained; its encoder must be the one of --config"
 option init_from "" folder "train from the encoder of this experiment folder, pre-trained on any clips"
@@ -31,6 +32,7 @@ if [ -n "$init_from" ]; then
   start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json" "$init_from/checkpoints")
 fi
 exp=${exp:-exp/${name}_${subset}_seed$seed}
+if grep -q "^ *phonology:" "$config"; then given+=(data/lang/phonology.tsv); fi
 
 if stage 0 "check the corpus"; then
   need_corpus_dir "WLASL_v0.3.json"
@@ -41,6 +43,10 @@ if stage 1 "prepare manifests and the written side"; then
   need_corpus_dir "WLASL_v0.3.json"
   step --listing "$corpus_dir" --out data/report.json data/train data/lang -- \
     asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --out data
+  if [ -n "$asl_lex" ]; then
+    step --in "$asl_lex" data/lang/words.txt --out data/lang/phonology.tsv -- \
+      asl phonology --asl-lex "$asl_lex" --lang data/lang
+  fi
 fi
 
 if stage 2 "import landmarks"; then

@@ -66,7 +66,7 @@ def test_bending_a_finger_changes_the_shape_and_nothing_else():
     a, b = parts(x), parts(bent)
     assert not torch.allclose(a["handshape"][0], b["handshape"][0], atol=1e-2)
     assert torch.equal(a["orientation"][0], b["orientation"][0])
-    for name in ("location", "movement"):  # a hand is a little larger: its unit is the mean size of its points
+    for name in ("location", "movement"):  # the hand is a little larger, and its size is the unit
         assert torch.allclose(a[name][0], b[name][0], rtol=0.1, atol=1e-3)
 
 
@@ -112,9 +112,11 @@ def test_location_is_relative_to_the_shoulders_where_there_are_some():
     ends = [layout.points.index(f"{side}_shoulder") for side in ("left", "right")]
     x[:, :, ends[0]], x[:, :, ends[1]] = torch.tensor([0.7, 0.5, 0.0]), torch.tensor([0.3, 0.5, 0.0])
     points = list(layout.parts["hand_right"])
-    x[:, :, points] += torch.tensor([0.5, 1.1, 0.0]) - x[:, :, [points[i] for i in (0, 5, 9, 13, 17)]].mean(2, True)
+    palm = x[:, :, [points[i] for i in (0, 5, 9, 13, 17)]].mean(2, True)
+    x[:, :, points] += torch.tensor([0.5, 1.1, 0.0]) - palm
     place, known = parts(x, layout=layout)["location"]
-    assert torch.allclose(place[0, :, 1, :2], torch.tensor([0.0, 1.5]).expand(6, 2), atol=1e-5) and known.all()
+    assert known.all()
+    assert torch.allclose(place[0, :, 1, :2], torch.tensor([0.0, 1.5]).expand(6, 2), atol=1e-5)
     seen = torch.ones(1, 6, layout.num_points, dtype=torch.bool)
     seen[:, :, ends[0]] = False
     _, known = parts(x * seen[..., None], seen, layout)["location"]

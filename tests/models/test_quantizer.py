@@ -127,10 +127,9 @@ torch.save(book.state_dict(), f"{out}/{rank}.pt")
 
 
 def test_two_processes_hold_the_same_codes(tmp_path, root):
-    started = [
-        subprocess.Popen([sys.executable, "-c", RANKS, str(rank), str(tmp_path / "store"), str(tmp_path)], cwd=root)
-        for rank in range(2)
-    ]
+    where = [str(tmp_path / "store"), str(tmp_path)]
+    commands = [[sys.executable, "-c", RANKS, str(rank), *where] for rank in range(2)]
+    started = [subprocess.Popen(command, cwd=root) for command in commands]
     assert [process.wait(timeout=300) for process in started] == [0, 0]
     one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert [name for name in one if not torch.equal(one[name], other[name])] == []

@@ -64,11 +64,12 @@ def new_recipe(corpus, root):
         ignored = shutil.ignore_patterns("data", "exp", "results", "RESULTS.md")
         shutil.copytree(root / "egs/wlasl", folder / "egs/wlasl", ignore=ignored)
         link_toolkit(folder)
-        config = folder / "egs/wlasl/conf/ctc.yaml"
-        lines = config.read_text().splitlines()
-        assert sum(line.strip().startswith("max_epochs:") for line in lines) == 1
-        short = ["  max_epochs: 2" if line.strip().startswith("max_epochs:") else line for line in lines]
-        config.write_text("\n".join(short) + "\n")
+        for name in ("ctc", "ctc_aux", "softmax_phon"):
+            config = folder / f"egs/wlasl/conf/{name}.yaml"
+            lines = config.read_text().splitlines()
+            assert sum(line.strip().startswith("max_epochs:") for line in lines) == 1
+            short = ["  max_epochs: 2" if line.strip().startswith("max_epochs:") else line for line in lines]
+            config.write_text("\n".join(short) + "\n")
         return Recipe(folder / "egs/wlasl", corpus, *words)
 
     return new

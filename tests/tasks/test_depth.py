@@ -16,7 +16,7 @@ from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 
 PARTS = {"hand_left": 6, "hand_right": 6}
 SMALL = {
-    "conv_transformer": lambda p: ConvTransformer(p, dim=8, part_dim=4, stages=2, blocks=2, kernel=3, heads=2),
+    "conv_transformer": lambda p: ConvTransformer(p, dim=8, part_dim=4, blocks=2, kernel=3, heads=2),
     "bilstm": lambda p: BiLstm(p, hidden=4, part_dim=4),
 }
 CONFIG = """
@@ -101,15 +101,13 @@ def test_frozen_layers_stay_as_they_came_and_so_do_their_statistics(train):
     assert changed(base, for_ever["state_dict"]) == [False, False, True, True]
     frozen = [n for n in base if n.startswith(LAYERS[:2])]
     assert all(torch.allclose(base[n].float(), for_ever["ema"][n].float(), rtol=1e-5) for n in frozen)
-    assert changed(base, train("a", *start, "--freeze.layers", "2", "--freeze.epochs", "3")["state_dict"]) == [
-        False, False, True, True,
-    ]  # fmt: skip
-    assert changed(base, train("b", *start, "--freeze.layers", "2", "--freeze.epochs", "2")["state_dict"]) == [
-        True, True, True, True,
-    ]  # fmt: skip
-    assert changed(base, train("c", *start, "--freeze.layers", "3", "--freeze.steps", "15")["state_dict"]) == [
-        False, False, False, True,
-    ]  # fmt: skip
+    for exp, layers, ends, expected in (
+        ("a", "2", ("--freeze.epochs", "3"), [False, False, True, True]),
+        ("b", "2", ("--freeze.epochs", "2"), [True, True, True, True]),
+        ("c", "3", ("--freeze.steps", "15"), [False, False, False, True]),
+    ):
+        after = train(exp, *start, "--freeze.layers", layers, *ends)["state_dict"]
+        assert changed(base, after) == expected, exp
     whole = read_result("exp/base")["parameters"]
     assert read_result("exp/for_ever")["parameters"] == whole  # how large a network is, not what learnt last
 

@@ -1,4 +1,4 @@
-"""Encoders and front-ends by configuration: what a config names is built, filled in, and built again to decode."""
+"""Encoders and front-ends by configuration: built, filled in, and built again to decode."""
 
 import pytest
 

@@ -29,28 +29,36 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize(
+    "workers, options, again",
+    [("0", [], 5), ("2", [], 5), ("2", ["--trainer.save_every_steps", "1"], 2),
+     ("0", ["--trainer.save_every_steps", "1", "--trainer.accumulate_grad_batches", "2"], 3)],
+    ids=["0-epochs", "2-epochs", "2-steps", "0-steps-accumulated"],
+)  # fmt: skip
 def test_a_run_killed_in_an_epoch_ends_with_the_same_weights(
-    imported, tmp_path, monkeypatch, workers  # noqa: F811
+    imported, tmp_path, monkeypatch, workers, options, again  # noqa: F811
 ):
     imported(train=18, val=5)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf.yaml").write_text(CONFIG)
-    options = ["--config", "conf.yaml", "--data.num_workers", workers]
+    options = ["--config", "conf.yaml", "--data.num_workers", workers, *options]
     main([*options, "--exp", "exp/whole"])
 
     step, calls = IsolatedTask.training_step, []
 
     def dying(self, batch, batch_idx):
-        calls.append(batch_idx)
-        if len(calls) == 8:  # the third batch of the second epoch
+        calls.append(batch["ids"])
+        if len(calls) in (8, 15):  # the third batch of the second epoch; in the third epoch
             raise Killed
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(IsolatedTask, "training_step", dying)
-    with pytest.raises(Killed):
-        main([*options, "--exp", "exp/killed"])
+    for _ in range(2):
+        with pytest.raises(Killed):
+            main([*options, "--exp", "exp/killed"])
     main([*options, "--exp", "exp/killed"])
+    # with a checkpoint at every step nothing but the two batches (and, accumulated, one before) came twice
+    assert len(calls) == 20 + again
 
     whole, killed = (torch_load(f"exp/{name}/checkpoints/last.ckpt") for name in ("whole", "killed"))
     for key in ("state_dict", "ema"):
