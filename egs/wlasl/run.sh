@@ -8,6 +8,7 @@ set -euo pipefail
 
 recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*.json, landmarks) to RESULTS.md."
 option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
+option protocol official "official|signer-independent" "the owner's splits, or no signer in two of them"
 option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
 option seed 0 number "seed of everything that is random in training"
 option asl_lex "" file "ASL-LEX's signdata CSV: stage 1 makes the phonology that conf/softmax_phon.yaml needs"
@@ -22,16 +23,18 @@ cd "$recipe_dir"
 
 config=${config:-conf/$head.yaml}
 name=$(basename "$config" .yaml)
+signs=$subset
+[ "$protocol" = official ] || signs=${subset}_$protocol
 if $pretrain; then
   [ -z "$init_from" ] || option_error "--pretrain makes what --init-from names: give one of the two"
-  init_from=exp/$(basename "$pretrain_config" .yaml)_${subset}_seed$seed
+  init_from=exp/$(basename "$pretrain_config" .yaml)_${signs}_seed$seed
 fi
 start=() given=()
 if [ -n "$init_from" ]; then
   name=${name}_pre
   start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json" "$init_from/checkpoints")
 fi
-exp=${exp:-exp/${name}_${subset}_seed$seed}
+exp=${exp:-exp/${name}_${signs}_seed$seed}
 if grep -q "^ *phonology:" "$config"; then given+=(data/lang/phonology.tsv); fi
 
 if stage 0 "check the corpus"; then
@@ -42,7 +45,7 @@ fi
 if stage 1 "prepare manifests and the written side"; then
   need_corpus_dir "WLASL_v0.3.json"
   step --listing "$corpus_dir" --out data/report.json data/train data/lang -- \
-    asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --out data
+    asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --protocol "$protocol" --out data
   if [ -n "$asl_lex" ]; then
     step --in "$asl_lex" data/lang/words.txt --out data/lang/phonology.tsv -- \
       asl phonology --asl-lex "$asl_lex" --lang data/lang
