@@ -3,14 +3,14 @@
 # data/20, data/100, data/1000; data/100_untracked has the hands in the order of detection.
 
 set -euo pipefail
-recipe=$(cd "$(dirname "$0")/.." && pwd)
-. "$recipe/path.sh"
+. "$(dirname "$0")/../path.sh"
 
 recipe_help="Stages 1 and 2 of WLASL for several subsets, each in a folder of its own."
 option subsets "20 100 1000" text "numbers of signs, with spaces between"
 option untracked 100 number "also so many signs with the hands in the order of detection; 0: none"
+option protocol official "official|signer-independent" "the owner's splits, or no signer in two of them"
 parse_options "$@"
-cd "$recipe"
+cd "$recipe_dir/.."
 
 # prepare SIGNS FOLDER [OPTIONS of asl landmarks import]
 prepare() {
@@ -19,7 +19,7 @@ prepare() {
   if stage 1 "prepare $folder"; then
     need_corpus_dir "WLASL_v0.3.json"
     step --listing "$corpus_dir" --out "$folder/report.json" "$folder"/{train,lang} -- \
-      asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$signs" --out "$folder"
+      asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$signs" --protocol "$protocol" --out "$folder"
   fi
   if stage 2 "import the landmarks of $folder"; then
     step --in "$folder/report.json" "$folder"/*/recordings.jsonl.gz "$folder"/*/supervisions.jsonl.gz \
@@ -28,5 +28,7 @@ prepare() {
   fi
 }
 
-for signs in $subsets; do prepare "$signs" "data/$signs"; done
-if [ "$untracked" -gt 0 ]; then prepare "$untracked" "data/${untracked}_untracked" --tracking false; fi
+end=
+[ "$protocol" = official ] || end=_$protocol
+for signs in $subsets; do prepare "$signs" "data/$signs$end"; done
+if [ "$untracked" -gt 0 ]; then prepare "$untracked" "data/${untracked}_untracked$end" --tracking false; fi
