@@ -44,7 +44,8 @@ class CtcTask(SignTask):
     the blank's posterior over the frames: what it has above the ratio is penalised, no more. ``L_seg`` is the
     cross-entropy of a tag for each frame (outside a sign, inside one, its begin), over frames whose tag the
     data know. ``L_phon`` is that of ``IsolatedTask`` for each token, its hidden vector being the mean of the
-    frames weighted by the token's posterior given the text (CTC's own alignment). All are means over utterances.
+    frames weighted by the token's posterior given the text (CTC's own alignment). All are means over
+    utterances. Validation's loss is CTC's alone.
 
     Args:
         encoder: the network below the head, made from ``feature_parts``.

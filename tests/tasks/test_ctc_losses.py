@@ -214,3 +214,14 @@ def test_the_middle_of_a_conv_transformer_is_what_its_last_convolutions_give(sub
     assert torch.equal(middle, seen[1]) and middle.shape == (2, -(-9 // subsampling), encoder.middle_dim)
     inside = int(out_lengths[1])
     assert torch.allclose(encoder(x[1:, :5], lengths[1:], middle=True)[2], middle[1:, :inside], atol=1e-5)
+
+
+def test_a_batch_shared_out_has_the_loss_of_the_whole():
+    made, b = make(aux_weight=0.5, blank_weight=1.0, blank_ratio=0.2, segment_weight=0.3).eval(), batch()
+    whole = made.training_loss(b)
+    halves = []
+    for rows, tokens in ((slice(0, 2), slice(0, 3)), (slice(2, 3), slice(3, 5))):
+        halves.append({n: v[tokens if n == "tokens" else rows] for n, v in b.items()})
+    for name, value in whole.items():
+        shares = sum(made.training_loss(h)[name] * made.loss_weight(h) / 3 for h in halves)
+        assert torch.allclose(shares, value, atol=1e-6), name

@@ -117,3 +117,16 @@ def test_a_run_needs_the_table_and_decoding_only_the_folder(imported, tmp_path, 
     with pytest.raises(AslError, match="another phonology table"):
         main(["--config", "conf.yaml", "--exp", "exp/a"])
 
+
+
+def test_a_batch_shared_out_has_the_loss_of_the_whole(lang):
+    """Every part is a mean over clips, also where something is not known of some: processes add up exactly."""
+    made, b = task(config()).eval(), batch()
+    made.phonology.read(lang)
+    made.use_class_weights = True
+    made.class_weights.copy_(torch.rand(6))
+    whole = made.training_loss(b)
+    halves = [{name: values[rows] for name, values in b.items()} for rows in (slice(0, 4), slice(4, 6))]
+    for name in ("loss", "sign", "phon"):
+        shares = sum(made.training_loss(h)[name] * made.loss_weight(h) / 6 for h in halves)
+        assert torch.allclose(shares, whole[name], atol=1e-6)
