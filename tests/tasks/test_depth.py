@@ -113,17 +113,17 @@ def test_frozen_layers_stay_as_they_came_and_so_do_their_statistics(train):
 
 
 def test_nothing_drops_out_of_a_frozen_encoder(train, monkeypatch):
-    modes, step = [], IsolatedTask.training_step
+    modes, step = {}, IsolatedTask.training_step
 
     def watch(self, batch, batch_idx):
         layers = (self.encoder.frontend, self.encoder.transformers[0], self.head)
-        modes.append([module.training for module in layers])
+        modes[self.trainer.current_epoch, batch_idx] = [module.training for module in layers]
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(IsolatedTask, "training_step", watch)
     train("a", "--freeze.layers", "1", "--freeze.epochs", "2", "--trainer.max_epochs", "3")
-    steps = len(modes) // 3
-    assert modes == 2 * steps * [[False, True, True]] + steps * [[True, True, True]]
+    assert len(modes) == 15
+    assert modes == {(epoch, batch): [epoch >= 2, True, True] for epoch, batch in modes}
 
 
 class Killed(Exception):

@@ -161,7 +161,7 @@ def test_fine_tuning_takes_the_whole_encoder_and_says_what_does_not_fit(pretrain
     assert int(weights[count] - source[count]) == read_result(tmp_path / "fine")["steps"] > 0
 
     other = [*supervised, "--exp", str(tmp_path / "other"), "--init-only", "encoder"]
-    with pytest.raises(AslError, match=r"another shape: encoder.frontend.join.weight \(32, 32\) there, \(24, 32\)"):
+    with pytest.raises(AslError, match=r"another shape: encoder.frontend.join.weight \(32, 32\) there, \(24"):
         main([*other, "--task.init_args.encoder.init_args.dim", "24"])
     with pytest.raises(AslError, match="missing there: encoder.conv_stages.0.1"):
         main([*other, "--task.init_args.encoder.init_args.blocks", "2"])

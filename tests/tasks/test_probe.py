@@ -1,4 +1,4 @@
-"""``asl probe`` on a small synthetic corpus: vectors and codes are those of the clips, and a result is left."""
+"""``asl probe`` on a small synthetic corpus: vectors and codes are the clips' own, and a result is left."""
 
 import json
 
@@ -61,15 +61,13 @@ def test_vectors_are_the_clips_own_whatever_the_batches(probed):
 def test_the_hand_that_moves_comes_first():
     pipeline, x, _ = batch_of()
     x[:, :, 21:] = x[:, :1, 21:]  # the right hand stands still
-    done = pipeline.process(x, torch.tensor([24, 24, 24]))
-    task = task_for(pipeline)
-    task.head.quantizer.update(*done.described)
-    counts = code_counts(task, *done.described)["location"]
-    assert (counts[:, 1] > 0).sum(-1).max() == 1 < (counts[:, 0] > 0).sum(-1).min()
     swapped = x[:, :, [*range(21, 42), *range(21)]] * torch.tensor([-1.0, 1.0, 1.0])
-    mirrored = pipeline.process(swapped, torch.tensor([24, 24, 24]))
-    other = code_counts(task, *mirrored.described)["handshape"]
-    assert torch.equal(other, code_counts(task, *done.described)["handshape"])
+    for landmarks in (x, swapped):
+        described = pipeline.process(landmarks, torch.tensor([24, 24, 24])).described
+        task = task_for(pipeline)
+        task.head.quantizer.update(*described)
+        counts = code_counts(task, *described)["location"]
+        assert (counts[:, 1] > 0).sum(-1).max() == 1 < (counts[:, 0] > 0).sum(-1).min()
 
 
 def test_what_is_missing_is_named(probed):
