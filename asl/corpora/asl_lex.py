@@ -9,9 +9,9 @@ of later morphemes (``HandshapeM2.2.0`` …) are not read.
 What is odd about it: a column says ``NA`` (or nothing) where a feature cannot be told; the key does not say
 what NA means. In two columns it says, by their definitions, that a sign lacks the thing itself: a one-handed
 sign (exactly those) has no ``NonDominantHandshape``, a sign without a setting change no
-``SecondMinorLocation``. These become the value ``none``. Every other NA (the spread of one finger, the thumb's
-contact with the thumb) stays unknown; the owners leave it out of their own frequencies too. ``Movement`` has a
-value ``None``, which is no path movement. ``NonDominantHandshape`` writes an unmarked hand of a sign with two
+``SecondMinorLocation``. These become the value ``none``. Every other NA (the spread of one finger, the
+thumb's contact with the thumb) stays unknown; the owners leave it out of their own frequencies too.
+``Movement`` has a value ``None``, which is no path movement. ``NonDominantHandshape`` writes an unmarked hand of a sign with two
 different handshapes in capitals; that is a class of its own here too.
 """
 
@@ -169,11 +169,12 @@ def report(table: PhonologyTable) -> Dict:
     rows = table.rows
     rules = Counter(row.rule for row in rows.values())
     known = {f: Counter(r.values[f] for r in rows.values() if f in r.values) for f in table.features}
+    features = {f: {"known": sum(n.values()), "values": dict(n.most_common())} for f, n in known.items()}
     return {
         "glosses": len(rows),
         "matched": len(rows) - rules["none"],
         "rules": {rule: rules[rule] for rule, _ in RULES if rules[rule]},
         "several": sum(row.candidates > 1 for row in rows.values()),
         "unmatched": [gloss for gloss, row in rows.items() if row.rule == "none"],
-        "features": {f: {"known": sum(n.values()), "values": dict(n.most_common())} for f, n in known.items()},
+        "features": features,
     }

@@ -58,10 +58,11 @@ class LandmarkDataset(Dataset):
         """Return the batch.
 
         ``ids``, ``texts``, ``speakers``: lists of batch length; ``features`` float32 ``(batch, frames,
-        channels)``, the second stream's last (see ``asl.data.stream``); ``feature_lengths`` int64 ``(batch,)``;
-        ``tokens`` int64 ``(sum of token_lengths,)``; ``token_lengths`` int64 ``(batch,)``. Where the pipeline describes the hands: ``descriptors`` float32
-        ``(batch, frames, 2, width)`` and ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see
-        ``asl.landmarks.descriptors``. Where ``segments`` are asked for: ``segments`` int64 ``(batch, frames)``.
+        channels)``, the second stream's last (see ``asl.data.stream``); ``feature_lengths`` int64
+        ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``; ``token_lengths`` int64 ``(batch,)``. Where
+        the pipeline describes the hands: ``descriptors`` float32 ``(batch, frames, 2, width)`` and
+        ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see ``asl.landmarks.descriptors``. Where
+        ``segments`` are asked for: ``segments`` int64 ``(batch, frames)``, see ``asl.data.segments``.
         ``spare``: bool, see ``Batch``.
 
         Raises:
@@ -92,8 +93,10 @@ class LandmarkDataset(Dataset):
         }
         if self.segments:
             counts = item["token_lengths"].tolist()
-            signs = [torch.from_numpy(signs_of(c, a, self.layout, n)) for c, a, n in zip(cuts, arrays, counts)]
-            known = torch.nn.utils.rnn.pad_sequence(signs, batch_first=True, padding_value=UNKNOWN)
+            signs = [signs_of(c, a, self.layout, n) for c, a, n in zip(cuts, arrays, counts)]
+            known = torch.nn.utils.rnn.pad_sequence(
+                [torch.from_numpy(s) for s in signs], batch_first=True, padding_value=UNKNOWN
+            )
             item["segments"] = tags(known, done.positions, done.lengths)
         if done.described is not None:
             item["descriptors"], item["descriptors_known"] = done.described

@@ -45,8 +45,8 @@ class LandmarkDataModule(L.LightningDataModule):
         seed: of the order of the clips and of the augmentation.
         overfit: train and validate on the first so many training clips, not augmented; 0: on all.
         extra: a second stream of precomputed vectors, which becomes the last part of the features; null: none.
-        segments: batches hold a tag for each frame (``segments``: outside a sign, inside, its begin), from the
-            cuts' alignments or the hands of clips of one sign; see ``asl.data.segments``.
+        segments: batches hold a tag for each frame (outside a sign, inside, its begin), from the cuts'
+            alignments or the hands of clips of one sign; see ``asl.data.segments``.
     """
 
     def __init__(

@@ -42,8 +42,9 @@ def raised_span(landmarks: np.ndarray, layout: Layout) -> Optional[Tuple[int, in
     higher wrist found in it, the signing height the median over the frames with a wrist. The sign begins with
     the first frame in which the hands have come half of the way from where they were first found up to the
     signing height, and ends with the last before they have gone half of the way down to where they were last
-    found. Hands that are first (last) found less than half the larger hand's size below the signing height come
-    into (leave) the picture signing: the sign begins (ends) with the first (last) frame in which one is found.
+    found. Hands that are first (last) found less than half the larger hand's size below the signing height
+    come into (leave) the picture signing: the sign begins (ends) with the first (last) frame in which one is
+    found.
 
     Args:
         landmarks: ``(frames, points, dims)``, y downwards, NaN where not found.
@@ -62,10 +63,12 @@ def raised_span(landmarks: np.ndarray, layout: Layout) -> Optional[Tuple[int, in
     signing = float(np.median(height))
     sizes = [_size(landmarks[frames][:, hand, :2]) for hand in hands]
     size = max((s for s in sizes if np.isfinite(s)), default=0.0)
-    first, last = height[0], height[-1]
-    raised = np.flatnonzero(height <= (signing + first) / 2) if first - signing > size / 2 else [0]
-    lowered = np.flatnonzero(height <= (signing + last) / 2) if last - signing > size / 2 else [len(frames) - 1]
-    return int(frames[raised[0]]), int(frames[lowered[-1]])
+    begin, end = 0, len(frames) - 1
+    if height[0] - signing > size / 2:
+        begin = np.flatnonzero(height <= (signing + height[0]) / 2)[0]
+    if height[-1] - signing > size / 2:
+        end = np.flatnonzero(height <= (signing + height[-1]) / 2)[-1]
+    return int(frames[begin]), int(frames[end])
 
 
 def _size(hand: np.ndarray) -> float:
@@ -101,8 +104,8 @@ def tags(signs: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
         lengths: ``(batch,)`` frames that were read.
 
     Returns:
-        ``(batch, out_frames)`` int64; a frame begins a sign if it is inside one and the frame read before is not
-        inside the same; -1 beyond the lengths.
+        ``(batch, out_frames)`` int64; a frame begins a sign if it is inside one and the frame read before is
+        not inside the same; -1 beyond the lengths.
     """
     nearest = positions.round().long().clamp(0, signs.shape[1] - 1)
     read = signs.gather(1, nearest)

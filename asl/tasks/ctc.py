@@ -23,7 +23,7 @@ from asl.tasks.phonology import PhonologyConfig, PhonologyLoss
 
 
 class Outputs(NamedTuple):
-    """What the network says of a batch: its last hidden frames, log-probs, lengths, hidden frames of its middle."""
+    """What the network says of a batch: last hidden frames, log-probs, lengths, hidden frames of the middle."""
 
     hidden: Tensor
     log_probs: Tensor
@@ -40,8 +40,8 @@ class CtcTask(SignTask):
 
     ``L_aux`` is the CTC loss of a second head on what the convolutions give, before the last layers mix the
     frames: it keeps them from leaving the work to those layers (Min et al. 2021, Visual alignment constraint
-    for continuous sign language recognition). ``L_blank = max(0, b - blank_ratio)`` where ``b`` is the mean of
-    the blank's posterior over the frames: what it has above the ratio is penalised, no more. ``L_seg`` is the
+    for continuous sign language recognition). ``L_blank = max(0, b - blank_ratio)`` where ``b`` is the mean
+    of the blank's posterior over the frames: what it has above the ratio is penalised, no more. ``L_seg`` is the
     cross-entropy of a tag for each frame (outside a sign, inside one, its begin), over frames whose tag the
     data know. ``L_phon`` is that of ``IsolatedTask`` for each token, its hidden vector being the mean of the
     frames weighted by the token's posterior given the text (CTC's own alignment). All are means over
@@ -89,8 +89,8 @@ class CtcTask(SignTask):
         middle = self.encoder.middle_dim
         if aux_weight and aux_shared and middle != dim:
             raise AslError(
-                f"task.init_args.aux_shared: the encoder has {dim} channels at its end and {middle} in its middle, "
-                "which one classifier cannot serve; set it to false"
+                f"task.init_args.aux_shared: the encoder has {dim} channels at its end and {middle} in its "
+                "middle, which one classifier cannot serve; set it to false"
             )
         self.aux_norm = nn.LayerNorm(middle) if aux_weight else None
         self.aux_head = (
@@ -107,8 +107,8 @@ class CtcTask(SignTask):
             raise AslError(f"task.init_args.blank_ratio is {self.blank_ratio}; give a share from 0 to 1")
         if self.aux_weight and not self.encoder.middle_dim:
             raise AslError(
-                f"task.init_args.aux_weight: {type(self.encoder).__name__} does not give the output of its middle "
-                "layers; set it to 0, or take the encoder ConvTransformer, Conformer or BiLstm"
+                f"task.init_args.aux_weight: {type(self.encoder).__name__} does not give the output of its "
+                "middle layers; set it to 0, or take the encoder ConvTransformer, Conformer or BiLstm"
             )
 
     @property
@@ -160,7 +160,7 @@ class CtcTask(SignTask):
     def _tagged(self, out: Outputs, batch: Batch) -> Tuple[Tensor, Tensor]:
         """Logits and tags of the output frames."""
         if "segments" not in batch:
-            raise AslError("task.init_args.segment_weight needs tags of the frames; set data.segments to true")
+            raise AslError("task.init_args.segment_weight needs frames with tags; set data.segments to true")
         tags = tags_of_outputs(batch["segments"], self.subsampling, out.hidden.shape[1])
         return self.segment_head(out.hidden), tags
 

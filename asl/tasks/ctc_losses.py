@@ -79,7 +79,7 @@ def blank_share(log_probs: Tensor, lengths: Tensor) -> Tensor:
 
 
 def blank_excess(log_probs: Tensor, lengths: Tensor, ratio: float) -> Tensor:
-    """``max(0, blank_share - ratio)`` of each utterance ``(batch,)``: only what is above the ratio is penalised."""
+    """``max(0, blank_share - ratio)`` of each utterance ``(batch,)``: what is above the ratio is penalised."""
     return F.relu(blank_share(log_probs, lengths) - ratio)
 
 

@@ -22,8 +22,9 @@ def inverse_frequency(counts: Tensor, smoothing: float) -> Tensor:
 class IsolatedTask(SignTask):
     """Encoder, pooling and a softmax over the signs; class ``i`` is token ``i + 1`` of ``tokens.txt``.
 
-    The loss is ``CE + weight * L_phon`` where ``phonology`` is given: ``L_phon`` is the mean over the clips of
-    the mean over a clip's known features of their cross-entropy. Validation's loss is that of the signs alone.
+    The loss is ``CE + weight * L_phon`` where ``phonology`` is given: ``L_phon`` is the mean over the clips
+    of the mean over a clip's known features of their cross-entropy. Validation's loss is that of the signs
+    alone.
 
     Args:
         encoder: the network below the head, made from ``feature_parts``.

@@ -1,4 +1,4 @@
-"""Mixup: clips and their targets blended in pairs (Zhang et al. 2018), or the clips' pooled vectors (Verma 2019)."""
+"""Mixup: clips and their targets blended in pairs (Zhang et al. 2018), or their pooled vectors (Verma 2019)."""
 
 from dataclasses import dataclass
 from typing import Callable, Literal, NamedTuple, Optional

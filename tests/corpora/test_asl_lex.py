@@ -1,4 +1,4 @@
-"""ASL-LEX: glosses find their entries, what is unknown stays so, and the owners' file against a second mapping."""
+"""ASL-LEX: glosses find their entries, what is unknown stays so; the owners' file and a second mapping."""
 
 import csv
 from collections import Counter
@@ -117,8 +117,8 @@ def test_as_many_glosses_as_the_second_mapping(both, signs, names, all_rules):
 
 @pytest.mark.corpora
 def test_values_are_those_of_the_second_mapping_where_both_name_the_sign(both):
-    """They differ on words that stand only in translations: there the second mapping takes the first entry that
-    has the word (food -> apple), we the sign that is called so, or what most of the entries share."""
+    """They differ on words that stand only in translations: there the second mapping takes the first entry
+    that has the word (food -> apple), we the sign that is called so, or what most of the entries share."""
     other, _, table = both
     differing, counts = [], {feature: Counter() for feature in FEATURES if column(feature) in other[0]}
     for theirs in other:

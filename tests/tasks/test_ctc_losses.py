@@ -17,7 +17,7 @@ PARTS = {"hand_left": 4, "hand_right": 4}
 
 
 def posterior_by_enumeration(log_probs, tokens):
-    """Share of each symbol in each frame over all paths that read as ``tokens``, weighted by their probability."""
+    """Share of each symbol in each frame over all paths that read as ``tokens``."""
     frames, vocab = log_probs.shape
     out, total = torch.zeros(frames, vocab), 0.0
     for code in range(vocab**frames):
@@ -78,14 +78,16 @@ def test_the_tags_loss_is_a_mean_over_known_frames():
     torch.manual_seed(0)
     logits, tags = torch.randn(2, 4, 3), torch.tensor([[0, 2, 1, -1], [-1, -1, -1, -1]])
     found = losses.segment_losses(logits, tags)
-    assert torch.allclose(found, torch.stack([F.cross_entropy(logits[0, :3], tags[0, :3]), torch.tensor(0.0)]))
+    first = F.cross_entropy(logits[0, :3], tags[0, :3])
+    assert torch.allclose(found, torch.stack([first, torch.tensor(0.0)]))
     right, known = losses.segment_hits(logits, tags)
     assert known == 3 and right == (logits[0, :3].argmax(1) == tags[0, :3]).sum()
 
 
 def make(**options):
     torch.manual_seed(0)
-    encoder = lambda parts: BiLstm(parts, hidden=8, layers=1, part_dim=8, subsampling=2, dropout=0.0)  # noqa: E731
+    sizes = dict(hidden=8, layers=1, part_dim=8, subsampling=2, dropout=0.0)
+    encoder = lambda parts: BiLstm(parts, **sizes)  # noqa: E731
     return CtcTask(encoder, dropout=0.0, feature_parts=PARTS, vocab_size=5, **options)
 
 
@@ -204,7 +206,8 @@ def test_tags_that_the_data_do_not_give_are_told():
 @pytest.mark.parametrize("subsampling", [1, 2])
 def test_the_middle_of_a_conv_transformer_is_what_its_last_convolutions_give(subsampling):
     torch.manual_seed(0)
-    encoder = ConvTransformer(PARTS, dim=8, part_dim=4, blocks=1, kernel=3, heads=2, subsampling=subsampling).eval()
+    sizes = dict(dim=8, part_dim=4, blocks=1, kernel=3, heads=2)
+    encoder = ConvTransformer(PARTS, subsampling=subsampling, **sizes).eval()
     x, lengths = torch.randn(2, 9, 8), torch.tensor([9, 5])
     seen = []
     encoder.transformers[-1].register_forward_hook(lambda module, given, out: seen.append(given[0]))

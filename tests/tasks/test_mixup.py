@@ -75,7 +75,8 @@ def test_a_longer_partner_makes_a_clip_longer():
     torch.manual_seed(3)
     partner = draw_mix(made.mixup, 6, torch.device("cpu")).partner
     lengths = b["feature_lengths"]
-    assert torch.equal(seen[0], torch.maximum(lengths, lengths[partner])) and not torch.equal(seen[0], lengths)
+    assert torch.equal(seen[0], torch.maximum(lengths, lengths[partner]))
+    assert not torch.equal(seen[0], lengths)
 
 
 def test_validation_is_not_mixed():
