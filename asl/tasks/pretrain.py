@@ -122,7 +122,8 @@ class PretrainHead(nn.Module):
 class PretrainTask(SignTask):
     """An encoder learns from landmarks alone; batches need ``data.pipeline.descriptors``.
 
-    Another task takes the encoder with ``--init-from EXP --init-only encoder``.
+    Another task takes the encoder with ``--init-from EXP --init-only encoder``. Where several processes share
+    a batch the codebooks learn from all of it; frames are compared with those of the same process.
 
     Args:
         encoder: the network that is wanted, made from ``feature_parts``; it must have a ``frontend``, as all
@@ -177,7 +178,7 @@ class PretrainTask(SignTask):
 
     def training_loss(self, batch: Batch) -> Dict[str, Tensor]:
         described = _descriptors(batch)
-        self.head.quantizer.update(*described)
+        self.head.quantizer.update(*described)  # also where no code is predicted: asl probe reads them
         uniforms = torch.rand(len(batch["features"]), self._draws(batch)).to(batch["features"].device)
         return self._losses(batch, uniforms, described)[0]
 
