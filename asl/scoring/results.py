@@ -17,11 +17,12 @@ _PATTERNS = ("result.json", "decode_*/result.json", "*/decode_*/result.json", "*
 def results(
     dirs: List[str], out: str = "RESULTS.md", keep: str = "results", print_only: bool = False
 ) -> List[Path]:
-    """Put the result.json files of decode folders into one table.
+    """Put the result.json files of decode folders into one table, and ablations into sections below it.
 
     Each is copied into the folder for kept copies under a name made of what it is (corpus, split, system,
     method, seed): a result of the same name is replaced. The table is made from the kept copies alone, so
-    that it can be made again without the experiments.
+    that it can be made again without the experiments. So are the sections, from <keep>/ablation_*/, which
+    'asl ablate' fills.
 
     Args:
         dirs: where to look: decode folders, experiments, the folder of experiments, or kept copies.
@@ -43,11 +44,16 @@ def results(
     made = tables([(str(path), read_result(path)) for path in files])
     print("\n\n".join(text_table(table) for table in made))
     if not print_only:
-        plans = sorted(Path(keep).glob(f"*/{ablation.PLAN}"))
-        sections = [ablation.markdown(ablation.read_ablation(plan.parent)) for plan in plans]
-        write_text(out, markdown(made, keep, sections))
-        print(f"\nwritten to {out} from {len(files)} files in {keep}")
+        ablations = [ablation.read_ablation(plan.parent) for plan in _plans(keep)]
+        print("".join(f"\n{ablation.text(each)}\n" for each in ablations), end="")
+        write_text(out, markdown(made, keep, [ablation.markdown(each) for each in ablations]))
+        more = f" and {len(ablations)} ablations" if ablations else ""
+        print(f"\nwritten to {out} from {len(files)} files{more} in {keep}")
     return files
+
+
+def _plans(folder: str) -> List[Path]:
+    return sorted(Path(folder).glob(f"*/{ablation.PLAN}"))
 
 
 def find(folder: str) -> List[Path]:
@@ -58,6 +64,8 @@ def find(folder: str) -> List[Path]:
         files = sorted(Path(folder).glob(pattern))
         if files:
             return files
+    if _plans(folder):  # nothing but ablations, which have sections of their own
+        return []
     raise AslError(
         f"there is no result.json in {folder} nor in its decode folders; decode and score first (stage 6)"
     )

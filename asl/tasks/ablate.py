@@ -93,7 +93,8 @@ def ablate(
         for job in todo:
             print("\n".join(shlex.join(words) for words in runner.commands(job)))
         return 0
-    write_json(keep_folder / table.PLAN, plan_json(plan, shlex.join(["asl", "ablate", file])))
+    for folder in (keep_folder, exp_folder):
+        write_json(folder / table.PLAN, plan_json(plan, shlex.join(["asl", "ablate", file])))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = run_all(runner, todo, jobs)
     made = table.read_ablation(keep_folder)

@@ -269,5 +269,12 @@ def test_real_signers_can_be_kept_apart(corpora, tmp_path):
     report = prepare(str(corpora / "wlasl"), str(tmp_path), subset=100, protocol="signer-independent")
     speakers = {s: {r["speaker"] for r in rows_of(tmp_path, s).values()} for s in ("train", "val", "test")}
     assert not speakers["train"] & (speakers["val"] | speakers["test"])
-    assert report["splits"]["train"]["words"] == 100
+    assert not speakers["val"] & speakers["test"] and all(speakers.values())
+    assert report["splits"]["train"]["words"] == 100 and report["protocol"] == "signer-independent"
     assert sum(row["found"] for row in report["splits"].values()) == 748 + 165
+    owner, here = report["owner_splits"], {s: row["official"] for s, row in report["splits"].items()}
+    assert all(abs(here[split] - owner[split]) < 0.1 * owner[split] for split in owner)
+    # subsets are nested: who is in val of 20 signs is in val of 100
+    prepare(str(corpora / "wlasl"), str(tmp_path / "few"), subset=20, protocol="signer-independent")
+    for split in ("train", "val", "test"):
+        assert set(rows_of(tmp_path / "few", split)) < set(rows_of(tmp_path, split))

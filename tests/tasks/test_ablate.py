@@ -104,7 +104,8 @@ def test_killed_at_any_moment_the_same_command_goes_on(project, root):
     assert "base, last, seed 4: top1" in done.stdout
     assert read_json("exp/ablate_parts/base_seed4/train.json")["epochs"] == 40
     log = (project / "exp/ablate_parts/log/base_seed4.log").read_text()
-    assert log.count("from the start") == 1 and "--force" not in log
+    commands = [line for line in log.splitlines() if line.startswith("# asl train")]
+    assert log.count("from the start") == 1 and len(commands) == 2 and "--force" not in "".join(commands)
 
 
 def test_what_cannot_start_is_found_before_anything_runs(project, capsys):
