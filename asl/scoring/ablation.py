@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
-
 from asl.common.errors import AslError
 from asl.common.files import PathLike, read_json
-from asl.scoring import topk
-from asl.scoring.intervals import bootstrap, means, ratio, sign_flip_p
-from asl.scoring.result import read_result, unpack
+from asl.scoring.paired import Comparison, compare_seeds, correct
+from asl.scoring.result import read_result
 from asl.scoring.table import (
     HEADINGS, Row, checkpoint, make_row, measure, short_commit, size, time_taken, title_of,
 )  # fmt: skip
@@ -23,28 +20,6 @@ from asl.scoring.table import (
 PLAN = "ablation.json"
 _KEYS = ("name", "title", "command", "groups")
 _SAME = ("clips", "main", "corpus", "split", "protocol")  # what a comparison takes for granted
-
-
-@dataclass
-class Comparison:
-    """A row against its base, over the clips, with the seeds that both have.
-
-    Attributes:
-        seeds: those seeds.
-        difference: row minus base, per cent points; of the mean over the seeds.
-        spread: standard deviation of the seeds' differences (n - 1); None with one seed.
-        low, high: 95 % paired bootstrap interval over clips.
-        p: two-sided; exact paired permutation test over clips, of the seeds' summed correctness (errors).
-        adjusted: ``p`` times Holm's factor for the rows of the group (Holm 1979).
-    """
-
-    seeds: List[int]
-    difference: float
-    spread: Optional[float]
-    low: Optional[float]
-    high: Optional[float]
-    p: float
-    adjusted: float = 1.0
 
 
 @dataclass
@@ -109,7 +84,7 @@ def _group(folder: Path, plan: Dict[str, Any]) -> Group:
     for row in rows[1:]:
         if row.row is not None:
             row.against, row.why_not = _against(base.row, row.row)
-    _holm([row.against for row in rows if row.against is not None])
+    correct([row.against for row in rows if row.against is not None])
     return Group(plan["name"], rows)
 
 
@@ -131,38 +106,7 @@ def _against(base: Optional[Row], row: Row) -> Tuple[Optional[Comparison], str]:
     if any(one[key] != other[key] for key in _SAME):
         return None, "other clips"
     pairs = [(b, r) for b in base.results for r in row.results if b["seed"] == r["seed"]]
-    return (_compare(pairs), "") if pairs else (None, "no common seed")
-
-
-def _compare(pairs: Sequence[Tuple[Dict[str, Any], Dict[str, Any]]]) -> Comparison:
-    """Compare ``(base, row)`` of each seed; ``gains`` is positive where the row is better."""
-    if pairs[0][0]["main"] == "wer":
-        errors = [[unpack(result["per_clip"]["errors"]) for result in pair] for pair in pairs]
-        gains = np.array([base - row for base, row in errors])
-        lengths = unpack(pairs[0][0]["per_clip"]["lengths"])
-        seeds, total = -gains.sum(1) / max(1, lengths.sum()), -gains.mean(0)
-        statistic = ratio(total, lengths)
-    else:
-        hits = [[topk.hits(unpack(r["per_clip"]["ranks"]), [1])[:, 0] for r in pair] for pair in pairs]
-        gains = np.array([row - base for base, row in hits]).astype(np.int64)
-        seeds = gains.mean(1)
-        statistic = means(gains.mean(0)[:, None])
-    ((low, high),) = bootstrap(gains.shape[1], statistic)
-    return Comparison(
-        seeds=[base["seed"] for base, _ in pairs],
-        difference=100 * float(seeds.mean()),
-        spread=100 * float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
-        low=100 * float(low) if np.isfinite(low) else None,
-        high=100 * float(high) if np.isfinite(high) else None,
-        p=sign_flip_p(gains.sum(0).tolist()),
-    )
-
-
-def _holm(comparisons: Sequence[Comparison]) -> None:
-    largest = 0.0
-    for place, comparison in enumerate(sorted(comparisons, key=lambda c: c.p)):
-        largest = max(largest, min(1.0, comparison.p * (len(comparisons) - place)))
-        comparison.adjusted = largest
+    return (compare_seeds(pairs), "") if pairs else (None, "no common seed")
 
 
 EXPLAINED = (
