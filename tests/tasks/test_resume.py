@@ -1,18 +1,20 @@
 """A run that is killed inside an epoch goes on at the next batch and ends as if nothing had happened."""
 
+import os
 import random
-import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-import torch
 
-from asl.common.compat import torch_load
-from asl.tasks.checkpoints import Place, read_place
+from asl.tasks.checkpoints import AtomicCheckpointIO, Place, read_place
 from asl.tasks.experiment import read_result
+from asl.tasks.train import main
+from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 from tests.tasks.test_train import Killed, assert_same, timeless, weights
-from tests.tasks.toy import ToyData, ToyTask
+from tests.tasks.toy import ToyTask
 
 EVERY_STEP = ["--trainer.save_every_steps", "1"]
 
@@ -99,8 +101,6 @@ def test_a_checkpoint_knows_its_place_and_one_at_the_clock_is_written(run_train,
 
 def test_where_nothing_is_due_nothing_is_written(run_train, monkeypatch):
     written = []
-    from asl.tasks.checkpoints import AtomicCheckpointIO
-
     save = AtomicCheckpointIO.save_checkpoint
 
     def watched(self, checkpoint, path, storage_options=None):
@@ -128,26 +128,46 @@ def test_sigkill_inside_an_epoch(run_train, start_train, project, workers):
     same_run(run_train("exp/whole", *options), run_train("exp/killed", *options))
 
 
+KILLED = """
+seed: 2
+task:
+  class_path: IsolatedTask
+  init_args:
+    encoder: {class_path: ConvTransformer, init_args: {dim: 16, part_dim: 8, stages: 1, blocks: 1, heads: 2}}
+data:
+  pipeline: {layout: hands42, frames: 16, augment: {mirror: 0.5}}
+  batch_size: 4
+trainer: {max_epochs: 60, ema_decay: 0.9, accelerator: cpu, threads: 1}
+"""
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_twenty_sigkills_during_one_training_end_in_the_same_weights(run_train, start_train, project, workers):
-    """The real sampler's counterpart is in test_whole.py."""
-    options = ["--data.clips", "800", "--trainer.max_epochs", "12", "--data.num_workers", workers]
-    options += ["--trainer.accumulate_grad_batches", "2", "--trainer.save_every_steps", "2"]
-    chance, last = random.Random(1), project / "exp/killed/checkpoints/last.ckpt"
-    places = []
-    for _ in range(20):
+def test_twenty_sigkills_during_one_training_end_in_the_same_weights(
+    imported, tmp_path, root, monkeypatch, workers  # noqa: F811
+):
+    imported(train=62, val=5)
+    (tmp_path / "conf.yaml").write_text(KILLED)
+    monkeypatch.chdir(tmp_path)
+    begin = ["--config", "conf.yaml", "--exp", "exp/killed", "--data.num_workers", workers]
+    begin += ["--trainer.accumulate_grad_batches", "2", "--trainer.save_every_steps", "2"]
+    command = [sys.executable, "-m", "asl", "train"]
+    last, chance, places = tmp_path / "exp/killed/checkpoints/last.ckpt", random.Random(1), []
+    while len(places) < 20:
         before = last.stat().st_mtime_ns if last.is_file() else None
-        process = start_train("exp/killed", *options)
+        words = ["--resume", "exp/killed"] if places else begin
+        process = subprocess.Popen(
+            [*command, *words], env={**os.environ, "PYTHONPATH": str(root)}, stdout=subprocess.DEVNULL
+        )
         while process.poll() is None and (not last.is_file() or last.stat().st_mtime_ns == before):
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.25))
-        assert process.poll() is None, f"it ended after {len(places)} kills: {process.stdout.read()}"
+        time.sleep(chance.uniform(0, 0.3))
+        assert process.poll() is None, f"it ended after {len(places)} kills"
         process.send_signal(signal.SIGKILL)
         process.wait()
         places.append(tuple(read_place(last)))
-        assert "ema" in torch_load(last)
     assert places == sorted(places) and sum(batch > 0 for _, batch in places) > 10
-    killed = run_train("exp/killed", *options)
-    same_run(run_train("exp/whole", *options), killed)
-    assert not list((killed / "checkpoints").glob(".tmp*"))
+    main(["--resume", "exp/killed"])
+    main(["exp/whole" if word == "exp/killed" else word for word in begin])
+    same_run(tmp_path / "exp/whole", tmp_path / "exp/killed")
+    assert not list((tmp_path / "exp/killed/checkpoints").glob(".tmp*"))
