@@ -1,8 +1,9 @@
 """Where measurements go beside ``logs/epochs.jsonl``: TensorBoard, and Weights & Biases by option."""
 
+import contextlib
 import uuid
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Iterator, List, Optional, Sequence
 
 from asl.common.errors import AslError
 from asl.common.files import read_json, write_json
@@ -26,6 +27,24 @@ def make_loggers(exp: Path, project: Optional[str]) -> List[Any]:
     if project:
         loggers.append(_wandb(exp, project))
     return loggers
+
+
+@contextlib.contextmanager
+def closing(loggers: Sequence[Any]) -> Iterator[None]:
+    """Let a run at Weights & Biases end here, as failed where an error passes: a later one is another."""
+    try:
+        yield
+    except BaseException:
+        _finish(loggers, 1)
+        raise
+    _finish(loggers, 0)
+
+
+def _finish(loggers: Sequence[Any], status: int) -> None:
+    if any(type(logger).__name__ == "WandbLogger" for logger in loggers):
+        import wandb
+
+        wandb.finish(exit_code=status)
 
 
 def _wandb(exp: Path, project: str) -> Any:

@@ -87,10 +87,8 @@ def describe(batch: Dict[str, Any]) -> str:
     text = f"{clips} clips of up to {frames} frames and {tokens} tokens, features {shape}, ids {some(batch['ids'])}"
     if clips == 1:
         return f"{text}; leave the clip out, or lower the sizes of the network"
-    bounds = [f"data.batch_size below {clips}", f"data.max_frames below {clips * frames}"]
-    if tokens > 1:
-        bounds.append(f"data.max_frames_tokens below {clips * frames * tokens}")
-    return f"{text}; set {' or '.join(bounds)}"
+    lower = "data.max_frames_tokens" if tokens > 1 else "data.max_frames"
+    return f"{text}; set data.batch_size below {clips}, or lower {lower}"
 
 
 def _longest_text(batch: Dict[str, Any]) -> int:

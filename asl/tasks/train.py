@@ -25,7 +25,7 @@ from asl.tasks.callbacks import MetricsLog, SeedSteps
 from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints, read_place
 from asl.tasks.ema import WeightAverage
 from asl.tasks.guards import NonFiniteGuard
-from asl.tasks.loggers import make_loggers
+from asl.tasks.loggers import closing, make_loggers
 from asl.tasks.machine import PRECISIONS, fit_to_machine
 from asl.tasks.memory import MemoryGuard
 from asl.tasks.resume import resumed_words
@@ -79,7 +79,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     if resume:
         # said outright: Lightning 2.6 makes the first iterator before it knows the epoch
         data.start_at(*read_place(resume))
-    with memory.naming():
+    with memory.naming(), closing(trainer.loggers):
         trainer.fit(task, datamodule=data, ckpt_path=str(resume) if resume else None)
     if trainer.interrupted:
         raise AslError(f"training was interrupted; asl train --resume {exp} goes on from the last checkpoint")

@@ -1,5 +1,6 @@
 """The largest batches are tried first, which changes nothing; a batch that is too large is named."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +32,7 @@ task:
       init_args: {{dim: 16, part_dim: 8, stages: 1, blocks: 1, heads: 2, dropout: 0.3, drop_path: 0.2}}
     optimizer: {{warmup_steps: 3}}
 data:
-  pipeline: {{layout: hands42, descriptors: {descriptors}, augment: {{mirror: 0.5, noise: 0.01}}}}
+  pipeline: {{layout: hands42, frames: null, trim: false, descriptors: {descriptors}, augment: {{mirror: 0.5, noise: 0.01}}}}
   batch_size: 4
   num_buckets: 2
   num_workers: 0
@@ -99,8 +100,9 @@ def test_a_batch_that_is_too_large_is_named_before_training(prepared, monkeypatc
     message = str(error.value)
     start = "memory ran out in a trial of the largest training batch (by frames, and by frames times tokens)"
     assert message.startswith(start)
-    assert "4 clips of up to 60 frames and 1 tokens, features (4, 60, " in message and "ids train" in message
-    assert message.endswith("set data.batch_size below 4 or data.max_frames below 240")
+    # the long clips have 60 frames, which the augmentation plays a little faster or slower
+    assert re.search(r"is 4 clips of up to \d\d frames and 1 tokens, features \(4, \d\d, \d+\), ids train", message)
+    assert message.endswith("set data.batch_size below 4, or lower data.max_frames")
     assert not list((tmp_path / "exp/a/checkpoints").glob("*"))
     # as it says, it goes with fewer
     train("exp/b", "--data.batch_size", "3", "--trainer.max_epochs", "1")
@@ -150,7 +152,7 @@ def test_what_is_to_be_lowered():
              "token_lengths": torch.tensor([3, 7])}  # fmt: skip
     assert describe(batch) == (
         "2 clips of up to 30 frames and 7 tokens, features (2, 30, 5), ids a, b; "
-        "set data.batch_size below 2 or data.max_frames below 60 or data.max_frames_tokens below 420"
+        "set data.batch_size below 2, or lower data.max_frames_tokens"
     )
     one = {name: value[:1] for name, value in batch.items()}
     assert describe(one).endswith("ids a; leave the clip out, or lower the sizes of the network")
