@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from asl.cli import prefer_fast_kernels
+
+# As the commands do, and before torch is imported: a network trained in this process and one trained by a command
+# are the same to the last bit only with the same kernels.
+prefer_fast_kernels()
 # One thread a process: results do not depend on the machine, and tests do not fight over its cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
