@@ -76,7 +76,7 @@ def test_list_stages_names_all_and_says_which_there_is_not(recipe, run_shell):
     done = run_shell(recipe / "run.sh", "--list-stages", cwd=recipe)
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"stage {n}" for n in range(8)]
-    assert lines[3] == "stage 3: none: pre-training is not part of this recipe yet"
+    assert lines[3] == "stage 3: none: --pretrain is not given"
     assert not (recipe / "data").exists()
 
 
