@@ -40,17 +40,19 @@ def posteriors(batch, frames, tokens, seed=0, peak=2.0):
     return log_probs, lengths
 
 
-def best_alignments(log_probs, compact=False):
+def best_alignments(log_probs, topology="ctc"):
     """Best score of each token sequence, by listing all alignments of ``(frames, tokens)``.
 
-    In the compact topology an alignment says every sequence into which its runs can be cut.
+    In the compact topology an alignment says every sequence into which its runs can be cut; left-to-right
+    every one into which they can be cut with two frames or more for each token.
     """
     best = {}
     frames, tokens = log_probs.shape
     for path in itertools.product(range(tokens), repeat=frames):
         score = sum(log_probs[t, k] for t, k in enumerate(path))
         runs = [(k, len(list(g))) for k, g in itertools.groupby(path)]
-        choices = [range(1, n + 1) if compact else (1,) for k, n in runs if k]
+        most = [{"ctc": 1, "compact": n, "left-to-right": n // 2}[topology] for k, n in runs if k]
+        choices = [range(1, count + 1) for count in most]
         for counts in itertools.product(*choices):
             said = tuple(k for (k, _), n in zip([r for r in runs if r[0]], counts) for _ in range(n))
             best[said] = max(best.get(said, -math.inf), score)
@@ -69,9 +71,9 @@ def arpa_score(words):
     return total * math.log(10)
 
 
-def brute_force(lang, log_probs, length, grammar, compact=False, longest=3):
+def brute_force(lang, log_probs, length, grammar, topology="ctc", longest=3):
     """All word sequences with the score of their best path, best first."""
-    scores = best_alignments(log_probs[:length].double().numpy(), compact)
+    scores = best_alignments(log_probs[:length].double().numpy(), topology)
     spelling = {}
     for word, units in lang.entries:
         spelling.setdefault(word, []).append(lang.tokens.encode(units))

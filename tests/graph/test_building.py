@@ -36,7 +36,7 @@ def test_words_of_several_units_and_disambiguation(make_lang):
     assert text.startswith("0 1 1 1 0\n1 0 5 0 0\n0 2 1 2 0\n2 0 2 0 0\n0 3 1 3 0\n3 0 6 0 0\n")
 
 
-@pytest.mark.parametrize("topology, arcs", [("ctc", 3), ("compact", 4)])
+@pytest.mark.parametrize("topology, arcs", [("ctc", 3), ("compact", 4), ("left-to-right", 3)])
 def test_the_one_sign_graph_is_linear_in_the_signs(make_lang, topology, arcs):
     lang = make_lang([f"w{n}" for n in range(2000)])
     began = time.perf_counter()
@@ -51,7 +51,7 @@ def test_an_unknown_topology_and_a_graph_too_large_are_refused(make_lang):
     lg = compose_lg(make_lang(["u", "v"]))
     with pytest.raises(AslError, match="did you mean 'compact'"):
         apply_topology(lg, "compct")
-    with pytest.raises(AslError, match="more than 5 arcs; use --topology compact"):
+    with pytest.raises(AslError, match="would have 8 arcs, more than 5; use --topology compact"):
         apply_topology(lg, "ctc", max_arcs=5)
 
 

@@ -24,7 +24,7 @@ def search(engine_name, lang_dir, graph_dir, log_probs, lengths, topology="ctc",
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("topology", ["ctc", "compact"])
+@pytest.mark.parametrize("topology", ["ctc", "compact", "left-to-right"])
 @pytest.mark.parametrize("grammar", ["one-sign", "arpa"])
 @pytest.mark.parametrize("words", [["u", "v", "w"], LEXICON], ids=["gloss tokens", "lexicon"])
 def test_readings_and_scores_are_those_of_all_alignments_listed(
@@ -37,7 +37,7 @@ def test_readings_and_scores_are_those_of_all_alignments_listed(
     log_probs, lengths = posteriors(4, 5, len(lang.tokens))
     paths, nbests = search(engine, lang_dir, tmp_path / "graph", log_probs, lengths, topology)
     for row, (path, nbest) in enumerate(zip(paths, nbests)):
-        expected = brute_force(lang, log_probs[row], lengths[row], grammar, topology == "compact", longest=5)
+        expected = brute_force(lang, log_probs[row], lengths[row], grammar, topology, longest=5)
         # words that sound alike have the same score under the one-sign grammar
         assert [path.words, path.score] in [[w, pytest.approx(s, abs=1e-3)] for w, s in expected[:2]]
         assert path.score == pytest.approx(expected[0][1], abs=1e-3)
