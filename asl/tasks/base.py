@@ -13,18 +13,22 @@ from asl.common.errors import AslError
 from asl.common.processes import summed, world_size
 from asl.models.masking import MaskedBatchNorm
 from asl.tasks.depth import FreezeConfig, by_depth, freeze, frozen_layers
+from asl.tasks.schedule import WarmupCosine
 
 Batch = Dict[str, Any]
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW (Loshchilov and Hutter 2019), warm-up by steps, then a cosine to 0 over all optimiser steps.
+    """AdamW (Loshchilov and Hutter 2019), warm-up, then a cosine to 0 over all optimiser steps, or several.
 
     Args:
         lr: highest learning rate, reached at the end of the warm-up.
         weight_decay: decoupled decay of matrices and kernels; norms and biases have none.
         warmup_steps: optimiser steps over which the learning rate rises from 0; at most half of all steps.
+        warmup_epochs: the same in epochs, which may be parts of one; null: ``warmup_steps`` says it.
+        cycles: cosines, one after the other, each from ``lr`` to 0 (warm restarts, Loshchilov and Hutter 2017).
+        cycle_growth: how many times as long as the one before a cycle is.
         beta1: decay of the running mean of the gradient.
         beta2: decay of the running mean of its square.
         layer_decay: factor of the learning rate from a layer of the encoder to the next one down, for
@@ -35,6 +39,9 @@ class OptimizerConfig:
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
+    warmup_epochs: Optional[float] = None
+    cycles: int = 1
+    cycle_growth: float = 2.0
     beta1: float = 0.9
     beta2: float = 0.98
     layer_decay: float = 1.0
@@ -43,6 +50,21 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.layer_decay <= 1:
             raise AslError(f"optimizer.layer_decay is {self.layer_decay}; give above 0 and at most 1 (off)")
+        if self.warmup_steps < 0 or (self.warmup_epochs or 0) < 0:
+            raise AslError(
+                f"optimizer.warmup_steps is {self.warmup_steps} and warmup_epochs {self.warmup_epochs}; give 0 or more"
+            )
+        if self.cycles < 1 or self.cycle_growth < 1:
+            raise AslError(
+                f"optimizer.cycles is {self.cycles} and cycle_growth {self.cycle_growth}; give 1 or more of both"
+            )
+
+    def factor(self, total: int, epochs: int) -> WarmupCosine:
+        """The learning rate's factor, where training has so many optimiser steps in so many epochs."""
+        steps = self.warmup_steps
+        if self.warmup_epochs is not None:
+            steps = round(self.warmup_epochs * total / epochs)
+        return WarmupCosine(steps, total, self.cycles, self.cycle_growth)
 
 
 class SignTask(L.LightningModule):
@@ -196,28 +218,9 @@ class SignTask(L.LightningModule):
         if config.freeze.layers:
             self._frozen = frozen_layers(self, config.freeze.layers)
         optimizer = adamw(groups, config.lr, (config.beta1, config.beta2))
-        factor = WarmupCosine(config.warmup_steps, int(total))
+        factor = config.factor(int(total), self.trainer.max_epochs)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor.__call__)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-class WarmupCosine:
-    """Learning-rate factor of an optimiser step: linear warm-up from 0, then a cosine to 0.
-
-    Args:
-        warmup_steps: steps of the warm-up; at most half of ``total_steps`` are used.
-        total_steps: optimiser steps of the whole training.
-    """
-
-    def __init__(self, warmup_steps: int, total_steps: int) -> None:
-        self.total = max(total_steps, 1)
-        self.warmup = min(warmup_steps, self.total // 2)
-
-    def __call__(self, step: int) -> float:
-        if step < self.warmup:
-            return (step + 1) / (self.warmup + 1)
-        done = (step - self.warmup) / max(self.total - self.warmup, 1)
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
 def _nothing() -> None:

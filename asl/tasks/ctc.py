@@ -1,11 +1,12 @@
 """Sequences of signs without their times: connectionist temporal classification (Graves et al. 2006)."""
 
-from typing import Any, Callable, Dict, Literal, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Literal, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from asl.common.errors import AslError
+from asl.data.text import frames_needed
 from asl.models import CtcHead, Encoder
 from asl.tasks.base import Batch, OptimizerConfig, SignTask
 from asl.tasks.ctc_losses import (
@@ -18,7 +19,10 @@ from asl.tasks.ctc_losses import (
     segment_losses,
     tags_of_outputs,
     token_means,
+    uniform_divergence,
 )
+from asl.tasks.mixup import MixupConfig, TemporalMix, checked, draw_temporal_mix
+from asl.tasks.part_dropout import checked_probability, drop_parts
 from asl.tasks.phonology import PhonologyConfig, PhonologyLoss
 
 
@@ -47,8 +51,13 @@ class CtcTask(SignTask):
     frames weighted by the token's posterior given the text (CTC's own alignment). All are means over
     utterances. Validation's loss is CTC's alone.
 
+    With label smoothing each CTC loss is ``(1 - label_smoothing) L + label_smoothing sum_t KL(uniform || p_t)``. With
+    mixup a clip's features are blended with another clip's, stretched to its length, and each CTC loss is that of
+    both texts, weighed by their shares (Meng et al. 2021, MixSpeech; the stretching is ours). A clip that has too few
+    frames for its partner's text stays as it is.
+
     Args:
-        encoder: the network below the head, made from ``feature_parts``.
+        encoder: the network below the head, made from ``feature_parts``. It has its own dropout.
         dropout: before the last layer.
         classifier: linear, or cosine (both vectors normalised, a learnt scale).
         aux_weight: of the auxiliary CTC loss; 0: no such head.
@@ -58,6 +67,10 @@ class CtcTask(SignTask):
         blank_ratio: share of the frames that the blank may have.
         segment_weight: of the tags' loss; needs ``data.segments``; 0: no such head.
         phonology: classifiers of phonological features; null: none.
+        label_smoothing: share of a frame's target that is spread over all tokens and the blank.
+        mixup: blend the sentences of a training batch in time; null: not.
+        part_dropout: probability that a part of the feature vector (a hand, the face) is taken away from a whole
+            training clip.
         feature_parts, vocab_size, optimizer: see ``SignTask``.
     """
 
@@ -75,6 +88,9 @@ class CtcTask(SignTask):
         blank_ratio: float = 0.6,
         segment_weight: float = 0.0,
         phonology: Optional[PhonologyConfig] = None,
+        label_smoothing: float = 0.0,
+        mixup: Optional[MixupConfig] = None,
+        part_dropout: float = 0.0,
         feature_parts: Optional[Dict[str, int]] = None,
         vocab_size: int = 0,
         optimizer: OptimizerConfig = OptimizerConfig(),
@@ -84,8 +100,9 @@ class CtcTask(SignTask):
         dim = self.encoder.output_dim
         self.head = CtcHead(dim, vocab_size, dropout, classifier)
         self.aux_weight, self.blank_weight, self.segment_weight = aux_weight, blank_weight, segment_weight
-        self.blank_ratio = blank_ratio
-        self._check()
+        self.blank_ratio, self.label_smoothing = blank_ratio, label_smoothing
+        self.mixup, self.part_dropout = checked(mixup), checked_probability(part_dropout)
+        self._check(mixed_with=[name for name, on in (("segment_weight", segment_weight), ("phonology", phonology)) if on])
         middle = self.encoder.middle_dim
         if aux_weight and aux_shared and middle != dim:
             raise AslError(
@@ -99,12 +116,23 @@ class CtcTask(SignTask):
         self.segment_head = nn.Linear(dim, 3) if segment_weight else None
         self.phonology = PhonologyLoss(phonology, dim, vocab_size) if phonology is not None else None
 
-    def _check(self) -> None:
+    def _check(self, mixed_with: List[str]) -> None:
         for name in ("aux_weight", "blank_weight", "segment_weight"):
             if getattr(self, name) < 0:
                 raise AslError(f"task.init_args.{name} is {getattr(self, name)}; give 0 (off) or more")
         if not 0 <= self.blank_ratio <= 1:
             raise AslError(f"task.init_args.blank_ratio is {self.blank_ratio}; give a share from 0 to 1")
+        if not 0 <= self.label_smoothing < 1:
+            raise AslError(f"task.init_args.label_smoothing is {self.label_smoothing}; give 0 (off) or a share below 1")
+        if self.mixup is not None and mixed_with:
+            raise AslError(
+                f"task.init_args.mixup blends sentences, and what {mixed_with[0]} learns from is of one clip alone; "
+                "set one of them to null or 0"
+            )
+        if self.mixup is not None and self.mixup.at != "input":
+            raise AslError(
+                f"task.init_args.mixup.at is {self.mixup.at}: a sentence has no pooled vector; set it to input"
+            )
         if self.aux_weight and not self.encoder.middle_dim:
             raise AslError(
                 f"task.init_args.aux_weight: {type(self.encoder).__name__} does not give the output of its "
@@ -135,11 +163,30 @@ class CtcTask(SignTask):
         return Outputs(hidden, self.head(hidden), lengths, None)
 
     def training_loss(self, batch: Batch) -> Dict[str, Tensor]:
-        out = self.outputs(batch)
-        text = (out.lengths, batch["tokens"], batch["token_lengths"])
-        parts = {"ctc": (1.0, ctc_loss(out.log_probs, *text))}
+        batch, mix = self.regularised(batch)
+        return self.losses(self.outputs(batch), batch, mix)
+
+    def regularised(self, batch: Batch) -> Tuple[Batch, Optional[TemporalMix]]:
+        """A training batch as the network sees it: without some parts, and blended as is told besides."""
+        features, lengths = batch["features"], batch["feature_lengths"]
+        features = drop_parts(features, self.feature_parts, self.part_dropout)
+        mix = draw_temporal_mix(self.mixup, lambda p: self._fits(batch, p), len(lengths), features.device)
+        if mix is not None:
+            features = mix.blend(features, lengths)
+        return {**batch, "features": features}, mix
+
+    def _fits(self, batch: Batch, partner: Tensor) -> Tensor:
+        """Whether each clip has frames enough for its partner's text."""
+        texts = batch["tokens"].split(batch["token_lengths"].tolist())
+        needed = torch.tensor([frames_needed(text.tolist()) for text in texts]).to(partner.device)
+        return -(-batch["feature_lengths"] // self.subsampling) >= needed[partner]
+
+    def losses(self, out: Outputs, batch: Batch, mix: Optional[TemporalMix] = None) -> Dict[str, Tensor]:
+        """The parts of the loss, means over the batch, of what the network says of it."""
+        parts = {"ctc": (1.0, self.text_losses(out.log_probs, out.lengths, batch, mix))}
         if self.aux_weight:
-            parts["aux"] = (self.aux_weight, ctc_loss(self.aux_log_probs(out.middle), *text))
+            aux = self.text_losses(self.aux_log_probs(out.middle), out.lengths, batch, mix)
+            parts["aux"] = (self.aux_weight, aux)
         if self.blank_weight:
             parts["blank"] = (self.blank_weight, blank_excess(out.log_probs, out.lengths, self.blank_ratio))
         if self.segment_head is not None:
@@ -152,6 +199,21 @@ class CtcTask(SignTask):
         if len(means) == 1:
             return {"loss": means["ctc"]}
         return {"loss": sum(weight * means[name] for name, (weight, _) in parts.items()), **means}
+
+    def text_losses(
+        self, log_probs: Tensor, lengths: Tensor, batch: Batch, mix: Optional[TemporalMix] = None
+    ) -> Tensor:
+        """CTC of each utterance ``(batch,)``: blended as the batch is, and smoothed."""
+        losses = ctc_loss(log_probs, lengths, batch["tokens"], batch["token_lengths"])
+        if mix is not None:
+            texts = batch["tokens"].split(batch["token_lengths"].tolist())
+            tokens = torch.cat([texts[i] for i in mix.partner.tolist()])
+            partners = ctc_loss(log_probs, lengths, tokens, batch["token_lengths"][mix.partner])
+            losses = mix.blend_losses(losses, partners)
+        if self.label_smoothing:
+            smooth = uniform_divergence(log_probs, lengths)
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * smooth
+        return losses
 
     def aux_log_probs(self, middle: Tensor) -> Tensor:
         """The auxiliary head's log-probabilities ``(batch, frames', vocab_size)``."""

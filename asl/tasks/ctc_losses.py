@@ -1,5 +1,6 @@
 """What stands beside CTC in its loss: occupancies, the share of the blank, the tags of a segmentation."""
 
+import math
 from typing import List, Tuple
 
 import torch
@@ -25,6 +26,20 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
         reduction="none",
         zero_infinity=True,
     )
+
+
+def uniform_divergence(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """``sum over the frames of KL(uniform || posterior)`` of each utterance ``(batch,)``.
+
+    Label smoothing of CTC: in a frame the gradient of ``(1 - s) CTC + s KL`` with regard to the logits is the
+    posterior less ``(1 - s)`` times CTC's occupancy and ``s`` times the uniform distribution, which is what label
+    smoothing (Szegedy et al. 2016) makes of a frame's target. Kim et al. 2018 (Improved training for online
+    end-to-end speech recognition systems) add a divergence to the uniform distribution to CTC in the same way.
+    """
+    inside = length_mask(lengths, log_probs.shape[1]).to(log_probs.dtype)
+    divergence = -log_probs.mean(dim=-1) - math.log(log_probs.shape[-1])
+    # what is beyond a length may be anything; 0 times infinity would be NaN
+    return torch.where(inside > 0, divergence, torch.zeros_like(divergence)).sum(dim=1)
 
 
 def occupancy(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
