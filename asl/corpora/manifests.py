@@ -62,8 +62,8 @@ def check_unique(clips: Iterable[Clip]) -> None:
 def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
     """Set frames and fps of every found clip in place; one that cannot be read or is empty becomes ``bad``.
 
-    ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``table``, or what
-    ``rate_of`` calls it) and ``fps_estimated``, which is false for those two.
+    ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``table``, ``owner`` where
+    the corpus has one rate, or what ``rate_of`` calls it) and ``fps_estimated``, which is false for those three.
     """
     for clip in clips:
         if clip.status != FOUND:
@@ -75,7 +75,7 @@ def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
             clip.status, clip.reason = BAD, str(e)
             continue
         clip.fps, source = rate_of(clip, file_rate)
-        clip.custom.update(fps_from=source, fps_estimated=source not in ("file", "table"))
+        clip.custom.update(fps_from=source, fps_estimated=source not in ("file", "table", "owner"))
 
 
 def source_path(path: PathLike, folder: PathLike) -> str:
