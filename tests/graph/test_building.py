@@ -10,7 +10,7 @@ import pytest
 from asl.common.errors import AslError
 from asl.graph.compile import compile_graph
 from asl.graph.compose import compose_lg
-from asl.graph.epsilon import remove_epsilons
+from asl.graph.epsilon import count_arcs, remove_epsilons, with_null_frames
 from asl.graph.fst import Fst, from_openfst
 from asl.graph.grammar import write_arpa_grammar, write_grammar
 from asl.graph.lexicon import write_lexicon_fsts
@@ -127,8 +127,17 @@ def test_removing_epsilons_keeps_every_path_and_word():
     assert (2, 4, -1, 2.125, [6]) in arcs and (3, 4, -1, 0.125, []) in arcs
     cycle = Fst(*(np.array(column, np.int32) for column in ([0, 1], [1, 0], [0, 0], [0, 0])),
                 np.zeros(2, np.float32), np.zeros(2, np.float32))
-    with pytest.raises(AslError, match="cycle of epsilon arcs"):
-        remove_epsilons(cycle)
+    for remove in (remove_epsilons, with_null_frames, count_arcs):
+        with pytest.raises(AslError, match="cycle of epsilon arcs"):
+            remove(cycle)
+    assert count_arcs(fst) == len(free.src)
+    held = with_null_frames(fst)  # states 0 to 3 before a null frame, 4 to 7 before a real one, 8 the end
+    words = [held.words[a:b].tolist() for a, b in zip(held.splits, held.splits[1:])]
+    arcs = list(zip(held.src.tolist(), held.dst.tolist(), held.label.tolist(), held.cost.tolist(), words))
+    assert arcs == [
+        (0, 4, 0, 0.0, []), (0, 5, 0, 0.5, [7]), (0, 5, 0, 1.0, [8]), (1, 5, 0, 0.0, []), (2, 6, 0, 0.0, []),
+        (2, 7, 0, 2.0, [6]), (3, 7, 0, 0.0, []), (5, 2, 5, 0.25, [9]), (7, 8, -1, 0.125, []),
+    ]
 
 
 def test_compiling_as_the_command_does_it(make_lang, tmp_path, capsys):

@@ -199,6 +199,24 @@ def test_k2_finds_the_same_in_small_parts_of_a_batch(make_lang, tmp_path, monkey
 
 
 @pytest.mark.k2
+@pytest.mark.parametrize("topology", ["ctc", "compact", "left-to-right"])
+def test_k2_finds_the_same_where_epsilons_take_null_frames(topology, make_lang, tmp_path, monkeypatch):
+    lang_dir = make_lang(LEXICON, "arpa")
+    log_probs, lengths = posteriors(4, 7, 4)
+    lengths[3] = 0
+    free_paths, free_nbests = search("k2", lang_dir, tmp_path / "free", log_probs, lengths, topology)
+    monkeypatch.setattr("asl.graph.epsilon.MOST_ARCS", 0)
+    paths, nbests = search("k2", lang_dir, tmp_path / "null", log_probs, lengths, topology)
+    assert json.loads((tmp_path / "null" / "k2.json").read_text())["null_frames"]
+    assert paths[3] is free_paths[3] is None
+    for path, free, nbest, free_nbest in zip(paths[:3], free_paths, nbests, free_nbests):
+        assert (path.words, path.tokens) == (free.words, free.tokens) and len(nbest) == len(free_nbest)
+        assert path.score == pytest.approx(free.score, abs=1e-4)
+        for reading, free_reading in zip(nbest, free_nbest):
+            assert reading.score == pytest.approx(free_reading.score, abs=1e-4)
+
+
+@pytest.mark.k2
 def test_k2_searches_under_max_active(make_lang, tmp_path):
     lang_dir = make_lang([f"w{n}" for n in range(200)])
     log_probs, lengths = posteriors(2, 10, 201, peak=4.0)
