@@ -5,7 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
@@ -20,16 +20,28 @@ from asl.lang.folder import LANG_FILES, Lang, read_lang
 
 ENGINES = {"k2": "asl.graph.k2_engine:K2Engine", "kaldi": "asl.graph.kaldi_engine:KaldiEngine"}
 # raise it where a graph that was compiled before is not what the code would make now
-_FORMAT = 1
+_FORMAT = 2
+# beside the graph: what words its grammar allows and how probable they are, for rescoring
+GRAMMAR_FILE = "G.fst.txt"
 
 
 @dataclass
 class Graph:
-    """A compiled graph: the engine's own form of it, and what its labels mean."""
+    """A compiled graph: the engine's own form of it, and what its labels mean.
+
+    Args:
+        fst: the graph as it was compiled.
+        lang: tokens, words and lexicon.
+        info: what ``<engine>.json`` holds.
+        folder: where it was loaded from.
+        weighted: the graph under other weights, for the ``(lm_scale, insertion_penalty)`` searched last.
+    """
 
     fst: Any
     lang: Lang
     info: Dict[str, Any]
+    folder: Path
+    weighted: Optional[Tuple[Tuple[float, float], Any]] = None
 
 
 @dataclass
@@ -38,7 +50,7 @@ class BestPath:
 
     Args:
         words: what it says.
-        score: natural logarithm of the path alone (Viterbi): log-probs times acoustic scale, plus grammar.
+        score: natural logarithm of the path alone (Viterbi), as ``SearchOptions`` defines it.
         tokens: token id of each frame, blank (0) included.
     """
 
@@ -108,7 +120,7 @@ class Engine(ABC):
         lang, lg = read_lang(lang_dir), compose_lg(lang_dir)
         graph = apply_topology(lg, topology)
         info_path.unlink(missing_ok=True)  # what it describes is about to go
-        for name in LANG_FILES:
+        for name in (*LANG_FILES, GRAMMAR_FILE):
             write_text(out_dir / name, (lang_dir / name).read_text(encoding="utf-8"))
         sizes = self._save(graph, out_dir / self.graph_file)
         info = {
@@ -142,7 +154,22 @@ class Engine(ABC):
         path = graph_dir / self.graph_file
         if not path.exists():
             raise AslError(f"{path} does not exist; run asl graph compile --engine {self.name}")
-        return Graph(self._load(path), read_lang(graph_dir), info)
+        return Graph(self._load(path), read_lang(graph_dir), info, graph_dir)
+
+    def weighted(self, graph: Graph, options: SearchOptions) -> Any:
+        """Return the engine's graph under ``lm_scale`` and ``insertion_penalty``; that of the last call is kept."""
+        weights = (options.lm_scale, options.insertion_penalty)
+        if weights == (1.0, 0.0):
+            return graph.fst
+        if graph.weighted is None or graph.weighted[0] != weights:
+            graph.weighted = weights, self._reweigh(graph.fst, *weights)
+        return graph.weighted[1]
+
+    def search(
+        self, graph: Graph, log_probs: torch.Tensor, lengths: torch.Tensor, options: SearchOptions
+    ) -> List[Optional[BestPath]]:
+        """Return the best path of each utterance alone, without a lattice; arguments as of ``decode``."""
+        return self.best_path(self.decode(graph, log_probs, lengths, options))
 
     @abstractmethod
     def decode(
@@ -176,6 +203,10 @@ class Engine(ABC):
             [Reading([symbols[word] for word in words], score) for words, score in readings]
             for readings in found
         ]
+
+    @abstractmethod
+    def _reweigh(self, fst: Any, lm_scale: float, insertion_penalty: float) -> Any:
+        """Return a copy of a loaded graph, its scores times ``lm_scale``, less the penalty for each word."""
 
     @abstractmethod
     def _save(self, graph: Fst, path: Path) -> Dict[str, int]:

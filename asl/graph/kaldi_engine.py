@@ -1,7 +1,7 @@
 """The kaldi engine: kaldi-decoder on any CPU, one utterance after the other, with wheels alone."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -13,9 +13,14 @@ from asl.graph.fst import Fst, from_openfst
 from asl.graph.lattice import Lattice, empty_lattice
 from asl.graph.options import SearchOptions
 
+_NO_BOUND = 2**31 - 1
+
 
 class KaldiEngine(Engine):
-    """``LatticeSimpleDecoder``; the graph's input labels are token id + 1, as ``DecodableCtc`` wants them."""
+    """``LatticeSimpleDecoder``, and ``FasterDecoder`` where the best path alone is asked for.
+
+    The graph's input labels are token id + 1, as ``DecodableCtc`` wants them.
+    """
 
     name = "kaldi"
     graph_file = "HLG.fst"
@@ -27,34 +32,45 @@ class KaldiEngine(Engine):
 
         if options.min_active is not None or options.max_active is not None:
             raise AslError("the kaldi engine makes lattices by beam alone: leave min_active and max_active "
-                           "out and set beam, or use --engine k2")
+                           "out and set beam, ask for the best path alone (--lattice false), or use --engine k2")
         config = kaldi_decoder.LatticeSimpleDecoderConfig(options.beam, options.lattice_beam)
-        decoders: List[Optional[Any]] = []
+        fst, decoders = self.weighted(graph, options), []
         for frames, length in zip(log_probs, lengths.tolist()):
-            decoder = kaldi_decoder.LatticeSimpleDecoder(graph.fst, config)
-            scores = (frames[:length] * options.acoustic_scale).cpu().numpy()
+            decoder = kaldi_decoder.LatticeSimpleDecoder(fst, config)
+            scores = scaled(frames[:length], options)
             # it warns and returns a path that ends nowhere where no final state was reached
             found = length > 0 and decoder.decode(kaldi_decoder.DecodableCtc(scores))
             decoders.append(decoder if found and np.isfinite(decoder.final_relative_cost()) else None)
         return Lattices(decoders, graph, len(decoders))
 
-    def best_path(self, lattices: Lattices) -> List[Optional[BestPath]]:
-        import kaldifst
+    def search(
+        self, graph: Graph, log_probs: torch.Tensor, lengths: torch.Tensor, options: SearchOptions
+    ) -> List[Optional[BestPath]]:
+        import kaldi_decoder
 
+        fst, config = self.weighted(graph, options), faster_options(options)
+        paths: List[Optional[BestPath]] = []
+        for frames, length in zip(log_probs, lengths.tolist()):
+            decoder = kaldi_decoder.FasterDecoder(fst, config)
+            if length > 0:
+                decoder.decode(kaldi_decoder.DecodableCtc(scaled(frames[:length], options)))
+            ended = length > 0 and decoder.reached_final()
+            paths.append(best_path_of(decoder, graph.lang.symbols) if ended else None)
+        return paths
+
+    def best_path(self, lattices: Lattices) -> List[Optional[BestPath]]:
         symbols = lattices.graph.lang.symbols
-        out: List[Optional[BestPath]] = []
-        for decoder in lattices.data:
-            if decoder is None:
-                out.append(None)
-                continue
-            _, path = decoder.get_best_path()
-            _, labels, words, weight = kaldifst.get_linear_symbol_sequence(path)
-            score = -(weight.value1 + weight.value2)
-            out.append(BestPath([symbols[word] for word in words], score, [label - 1 for label in labels]))
-        return out
+        return [None if decoder is None else best_path_of(decoder, symbols) for decoder in lattices.data]
 
     def arrays(self, lattices: Lattices) -> List[Lattice]:
         return [_arrays(decoder) for decoder in lattices.data]
+
+    def _reweigh(self, fst: Any, lm_scale: float, insertion_penalty: float) -> Any:
+        arrays = from_openfst(fst)
+        arrays.cost = arrays.cost * np.float32(lm_scale) + (arrays.olabel > 0) * np.float32(insertion_penalty)
+        ends = np.isfinite(arrays.final)
+        arrays.final[ends] *= np.float32(lm_scale)
+        return arrays.openfst()
 
     def _save(self, graph: Fst, path: Path) -> Dict[str, int]:
         import kaldifst
@@ -74,6 +90,29 @@ class KaldiEngine(Engine):
         if fst is None:
             raise AslError(f"{path} is damaged; remove it and run asl graph compile --engine kaldi again")
         return fst
+
+
+def scaled(frames: torch.Tensor, options: SearchOptions) -> np.ndarray:
+    """Return the log-probs ``(frames, tokens)`` of an utterance as the decoder wants them."""
+    return (frames * options.acoustic_scale).cpu().numpy()
+
+
+def faster_options(options: SearchOptions) -> Any:
+    """Return the options as ``FasterDecoder`` has them; its own bound from below, 20 states, is not taken."""
+    import kaldi_decoder
+
+    most = _NO_BOUND if options.max_active is None else options.max_active
+    return kaldi_decoder.FasterDecoderOptions(options.beam, most, options.min_active or 0)
+
+
+def best_path_of(decoder: Any, symbols: Sequence[str], final: bool = True) -> BestPath:
+    """Return a decoder's best path; with ``final`` false the best so far, wherever in the graph it ends."""
+    import kaldifst
+
+    _, path = decoder.get_best_path(use_final_probs=final)
+    _, labels, words, weight = kaldifst.get_linear_symbol_sequence(path)
+    score = -(weight.value1 + weight.value2)
+    return BestPath([symbols[word] for word in words], score, [label - 1 for label in labels])
 
 
 def _arrays(decoder: Optional[Any]) -> Lattice:
