@@ -1,6 +1,6 @@
 """Sums over the paths of k2 graphs, differentiable with regard to the log-probs: what sequence losses are made of."""
 
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -70,7 +70,12 @@ class TotalScores:
         return _in_order(parts, rows, len(lengths))
 
     def of_words(
-        self, log_probs: Tensor, lengths: Tensor, readings: Sequence[Sequence[Sequence[str]]], ids: Sequence[str] = ()
+        self,
+        log_probs: Tensor,
+        lengths: Tensor,
+        readings: Sequence[Sequence[Sequence[str]]],
+        ids: Sequence[str] = (),
+        strict: bool = True,
     ) -> List[Tensor]:
         """Sums over the paths that say given words.
 
@@ -78,6 +83,7 @@ class TotalScores:
             log_probs, lengths: as for ``of_graph``.
             readings: for each utterance some word sequences.
             ids: of the utterances, for messages.
+            strict: whether words that the graph cannot say are an error; else their sum is minus infinity.
 
         Returns:
             For each utterance float64 ``(its readings,)``; minus infinity where it has too few frames for the words.
@@ -89,28 +95,36 @@ class TotalScores:
 
         log_probs = where_k2_is(log_probs)
         dense, rows = self._dense(log_probs, lengths)
-        places = [(at, row, words) for at, row in enumerate(rows) for words in readings[row]]
-        sums = log_probs.new_zeros(0, dtype=torch.float64)
-        if places:
-            clips = list(ids) or [""] * len(readings)
-            graphs = vector([self._arcs(words, clips[row]) for _, row, words in places], log_probs.device)
-            graphs.requires_grad_(False)
+        clips = list(ids) or [""] * len(readings)
+        starts = torch.tensor([0, *map(len, readings)]).cumsum(dim=0).tolist()
+        sums = log_probs.new_full((starts[-1],), -torch.inf, dtype=torch.float64)
+        arcs, segments, places = [], [], []
+        for segment, row in enumerate(rows):
+            for place, words in enumerate(readings[row], starts[row]):
+                found = self._arcs(words, clips[row], strict)
+                if found is not None:
+                    arcs.append(found)
+                    segments.append(segment)
+                    places.append(place)
+        if arcs:
             frames = k2.DenseFsaVec(log_probs * self.options.acoustic_scale, dense)
-            where = torch.tensor([at for at, _, _ in places], dtype=torch.int32, device=log_probs.device)
+            where = torch.tensor(segments, dtype=torch.int32, device=log_probs.device)
+            graphs = vector(arcs, log_probs.device)
             lattices = k2.intersect_dense(graphs, frames, self.options.lattice_beam, a_to_b_map=where)
-            sums = lattices.get_tot_scores(use_double_scores=True, log_semiring=True)
-        found = dict(zip(rows, sums.split([len(readings[row]) for row in rows])))
-        nothing = [sums.new_full((len(one),), -torch.inf) for one in readings]
-        return [found.get(row, nothing[row]) for row in range(len(readings))]
+            totals = lattices.get_tot_scores(use_double_scores=True, log_semiring=True)
+            sums = sums.index_copy(0, torch.tensor(places, device=sums.device), totals)
+        return list(sums.split([len(one) for one in readings]))
 
     def best_readings(self, log_probs: Tensor, lengths: Tensor, n: int) -> List[List[List[str]]]:
         """The ``n`` best word sequences of each utterance by their best paths; none where the search found no end."""
         lattices = self.engine.decode(self.graph, log_probs.detach(), lengths, self.options)
         return [[reading.words for reading in readings] for readings in self.engine.nbest(lattices, n)]
 
-    def _arcs(self, words: Sequence[str], clip: str) -> Tensor:
+    def _arcs(self, words: Sequence[str], clip: str, strict: bool) -> Optional[Tensor]:
+        if not strict and any(word not in self.restricter.word_ids for word in words):
+            return None
         arcs = self.restricter.of_words(self.restricter.ids(words, clip))
-        if arcs is None:
+        if arcs is None and strict:
             where = f"clip {clip}: " if clip else ""
             raise AslError(
                 f"{where}the graph {self.graph_dir} cannot say {' '.join(words)!r}; compile it with an n-gram of the "

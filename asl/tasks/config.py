@@ -154,7 +154,7 @@ def _add_data(parser: ArgumentParser) -> None:
 
 
 # a class of any other module is named with it, module.Name
-TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.pretrain")
+TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.mmi", "asl.tasks.mwer", "asl.tasks.pretrain")
 
 
 def import_classes() -> None:
@@ -190,6 +190,8 @@ def parse(argv: Iterable[str]) -> Namespace:
     for word, following in zip(words, [*words[1:], ""]):
         if word.partition("=")[0] == "--config":
             check_yaml(word.partition("=")[2] or following)
+    import_classes()
+    words = importlib.import_module("asl.tasks.inherit").completed(words)
     parser = build_parser()
     try:
         config = parser.parse_args(words)

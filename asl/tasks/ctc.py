@@ -234,9 +234,12 @@ class CtcTask(SignTask):
         return self.phonology.heads(means.flatten(0, 1)), tokens
 
     def validation_metrics(self, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
+        return self.metrics(self.outputs(batch), batch)
+
+    def metrics(self, out: Outputs, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
+        """Sums and counts of what validation measures in the network's outputs."""
         from kaldialign import edit_distance
 
-        out = self.outputs(batch)
         log_probs, lengths = out.log_probs, out.lengths
         text = (lengths, batch["tokens"], batch["token_lengths"])
         losses = ctc_loss(log_probs, *text)

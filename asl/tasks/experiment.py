@@ -43,6 +43,7 @@ _FREE_KEYS = (
     "data.num_workers",
     "data.data_dir",  # what is in it is compared instead
     "init_from",
+    "task.init_args.graph",  # its hash is compared instead
 )
 
 

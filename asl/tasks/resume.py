@@ -37,6 +37,9 @@ def resumed_words(argv: List[str]) -> List[str]:
     began = start_of(folder).get("cwd")
     if config.init_from and began and not Path(config.init_from).is_dir():
         words += ["--init-from", os.path.join(began, config.init_from)]
+    graph = config.task.init_args.get("graph")
+    if graph and began and not Path(graph).is_dir():
+        words += ["--task.init_args.graph", os.path.join(began, graph)]
     return words
 
 

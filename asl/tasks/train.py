@@ -19,7 +19,7 @@ from asl.common.files import write_json
 from asl.common.seeds import derive_seed
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
-from asl.tasks import distributed, experiment, graph_parts, phonology, run_data
+from asl.tasks import discriminative, distributed, experiment, graph_parts, phonology, run_data
 from asl.tasks.base import SignTask
 from asl.tasks.callbacks import MetricsLog, SeedSteps
 from asl.tasks.checkpoints import AtomicCheckpointIO, KeepCheckpoints, read_place
@@ -29,6 +29,7 @@ from asl.tasks.loggers import closing, make_loggers
 from asl.tasks.machine import PRECISIONS, fit_to_machine
 from asl.tasks.memory import MemoryGuard
 from asl.tasks.resume import resumed_words
+from asl.tasks.skipped import SkippedLog
 from asl.tasks.weight_mean import EpochWeights
 from asl.tasks.weights import load_weights, read_weights
 
@@ -61,6 +62,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     fill_in(config, data.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
     phonology.fill_in(config, lang)
     graph_parts.fill_in(config, data.pipeline)
+    discriminative.fill_in(config, lang)
     seed_all(config.seed)
     task = configs.instantiate_task(config)
     distributed.join(config.trainer.accelerator)
@@ -73,7 +75,9 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
         _initialise(task, config)
     fit_to_machine(task, config.trainer)
     memory = MemoryGuard(config.trainer.try_largest)
-    trainer, log, keep = make_trainer(config, exp, [memory])
+    through_graph = isinstance(task, discriminative.DiscriminativeTask)
+    more: List[L.Callback] = [SkippedLog(exp)] if through_graph else []
+    trainer, log, keep = make_trainer(config, exp, [memory, *more])
     if trainer.is_global_zero:
         _announce(task, exp, resume)
     if resume:
