@@ -37,6 +37,34 @@ def empty_lattice() -> Lattice:
     return Lattice(none, none, np.empty(0, np.float32), none, np.zeros(1, np.int64), np.empty(0, np.float32))
 
 
+def prune(lattice: Lattice, beam: float) -> Tuple[Lattice, float]:
+    """Leave out arcs and states that are on no path within ``beam`` of the best one.
+
+    Returns:
+        What is left, and how far its worst arc's best path lies below the best one: ``beam`` at most.
+    """
+    if len(lattice.final) == 0:
+        return lattice, 0.0
+    forward, levels = topological(lattice)
+    backward = _backward(lattice, levels)
+    best = backward[0]
+    if best == -np.inf:
+        return empty_lattice(), 0.0
+    through = forward[lattice.src] + lattice.score + backward[lattice.dst]
+    least = max(best - beam, np.finfo(np.float64).min)
+    arcs = np.flatnonzero(through >= least)
+    on_path = forward + backward >= least
+    on_path[0] = True
+    number = np.cumsum(on_path) - 1
+    counts = (lattice.splits[1:] - lattice.splits[:-1])[arcs]
+    first = np.repeat(lattice.splits[arcs] - np.cumsum(counts) + counts, counts)
+    words = lattice.words[first + np.arange(counts.sum())]
+    splits = np.concatenate([[0], np.cumsum(counts)])
+    src, dst = (number[states[arcs]].astype(np.int32) for states in (lattice.src, lattice.dst))
+    width = best - min(through[arcs].min(initial=best), best)
+    return Lattice(src, dst, lattice.score[arcs], words, splits, lattice.final[on_path]), float(width)
+
+
 def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
     """Return the ``n`` best word sequences, each once, with the score of its best path; best first.
 
@@ -45,7 +73,7 @@ def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
     """
     if len(lattice.final) == 0:
         return []
-    forward, levels = _forward(lattice)
+    forward, levels = topological(lattice)
     through = forward[lattice.src] + lattice.score + _backward(lattice, levels)[lattice.dst]
     best = (forward + lattice.final).max()
     if best == -np.inf:
@@ -59,7 +87,7 @@ def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
         beam *= _WIDEN
 
 
-def _forward(lattice: Lattice) -> Tuple[np.ndarray, List[Tuple[np.ndarray, np.ndarray]]]:
+def topological(lattice: Lattice) -> Tuple[np.ndarray, List[Tuple[np.ndarray, np.ndarray]]]:
     """Return each state's best score from the start; states and leaving arcs of each topological level."""
     num_states = len(lattice.final)
     forward = np.full(num_states, -np.inf)

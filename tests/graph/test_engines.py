@@ -10,7 +10,7 @@ from asl.common.errors import AslError
 from asl.graph.engine import get_engine
 from asl.graph.options import SearchOptions
 from asl.lang.folder import read_lang
-from tests.graph.byhand import LEXICON, brute_force, posteriors
+from tests.graph.byhand import LEXICON, arpa_score, brute_force, posteriors
 
 WIDE = SearchOptions(beam=1e4, lattice_beam=1e4)
 ENGINES = [pytest.param("k2", marks=pytest.mark.k2), "kaldi"]
@@ -172,6 +172,79 @@ def test_acoustic_scale_weighs_log_probs_alone(engine, make_lang, tmp_path):
     assert half[0].score - prior == pytest.approx((whole[0].score - prior) / 2, abs=1e-4)
 
 
+WEIGHED = SearchOptions(
+    beam=1e4, lattice_beam=1e4, acoustic_scale=0.8, lm_scale=1.7, insertion_penalty=-0.9
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("topology", ["ctc", "compact"])
+def test_each_weight_is_on_its_own_part_of_a_path_s_score(engine, topology, make_lang, tmp_path):
+    lang_dir = make_lang(LEXICON, "arpa")
+    lang = read_lang(lang_dir)
+    log_probs, lengths = posteriors(3, 5, len(lang.tokens), seed=5)
+    args = (lang_dir, tmp_path / "graph", log_probs, lengths, topology)
+    _, nbests = search(engine, *args, options=WEIGHED, n=30)
+    for row, nbest in enumerate(nbests):
+        expected = {}
+        plain = brute_force(lang, log_probs[row], lengths[row], "arpa", topology, longest=5)
+        for words, score in plain:
+            graph = arpa_score(words)
+            expected[tuple(words)] = 0.8 * (score - graph) + 1.7 * graph + 0.9 * len(words)
+        assert [r.score for r in nbest] == pytest.approx(sorted(expected.values())[::-1][:30], abs=1e-3)
+        assert all(expected[tuple(r.words)] == pytest.approx(r.score, abs=1e-3) for r in nbest)
+    again, _ = search(engine, *args)  # the graph on disk and in memory is as it was
+    assert again[0].score == pytest.approx(brute_force(
+        lang, log_probs[0], lengths[0], "arpa", topology, longest=5)[0][1], abs=1e-3)
+
+
+@pytest.mark.k2
+@pytest.mark.parametrize("topology", ["ctc", "compact"])
+@pytest.mark.parametrize("options", [
+    {"lm_scale": 2.5}, {"lm_scale": 0.0, "insertion_penalty": 1.5}, {"acoustic_scale": 0.3, "insertion_penalty": -2.0},
+])
+def test_both_engines_agree_under_every_weight(topology, options, make_lang, tmp_path):
+    lang_dir = make_lang(["a", "b", "c", "d"], "arpa")
+    log_probs, lengths = posteriors(16, 16, len(read_lang(lang_dir).tokens), seed=6, peak=3.0)
+    wide = SearchOptions(beam=200.0, lattice_beam=12.0, **options)
+    args = (lang_dir, tmp_path / "graph", log_probs, lengths, topology, wide)
+    assert_agree(search("k2", *args), search("kaldi", *args), lattice_beam=12.0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("topology", ["ctc", "compact"])
+def test_the_best_path_alone_is_the_lattice_s(engine, topology, make_lang, tmp_path):
+    lang_dir = make_lang(LEXICON, "arpa")
+    log_probs, lengths = posteriors(12, 14, len(read_lang(lang_dir).tokens), seed=7)
+    lengths[3] = 0
+    searcher = get_engine(engine)
+    searcher.compile(lang_dir, tmp_path / "graph", topology)
+    graph = searcher.load(tmp_path / "graph")
+    for options in (WIDE, WEIGHED):
+        alone = searcher.search(graph, log_probs, lengths, options)
+        lattices = searcher.best_path(searcher.decode(graph, log_probs, lengths, options))
+        assert alone[3] is None and lattices[3] is None
+        for path, other in zip(alone, lattices):
+            if path is not None:
+                assert path.score == pytest.approx(other.score, abs=1e-3)
+                assert path.words == other.words or {"a", "c"} == {*path.words, *other.words}
+
+
+def test_the_kaldi_engine_has_bounds_where_the_best_path_alone_is_asked_for(make_lang, tmp_path):
+    lang_dir = make_lang(["a", "b", "c", "d"], "arpa")
+    log_probs, lengths = posteriors(10, 20, 5, seed=8, peak=0.7)
+    searcher = get_engine("kaldi")
+    searcher.compile(lang_dir, tmp_path / "graph")
+    graph = searcher.load(tmp_path / "graph")
+
+    def total(**options):
+        paths = searcher.search(graph, log_probs, lengths, SearchOptions(**{"beam": 50.0, **options}))
+        return sum(path.score if path else -math.inf for path in paths)
+
+    assert total() > total(max_active=2)
+    assert total(beam=0.5) < total(beam=0.5, min_active=50) <= total() + 1e-3
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_frames_and_too_few_frames_have_no_path(engine, make_lang, tmp_path):
     lang_dir = make_lang({"u": [["x", "x"]], "v": [["x", "y", "x"]]})
@@ -229,7 +302,7 @@ def test_k2_searches_under_max_active(make_lang, tmp_path):
 
 @pytest.mark.parametrize("options", [
     {"beam": 0}, {"beam": math.inf}, {"lattice_beam": -1.0}, {"acoustic_scale": math.nan}, {"min_active": -1},
-    {"max_active": 0}, {"min_active": 5, "max_active": 4},
+    {"max_active": 0}, {"min_active": 5, "max_active": 4}, {"lm_scale": -1.0}, {"insertion_penalty": math.nan},
 ])
 def test_options_that_make_no_search_are_refused(options):
     with pytest.raises(AslError):
