@@ -13,8 +13,8 @@
     ...
     \\end\\
 
-A line holds the logarithm (base 10) of a probability, the words, and below the highest order the logarithm of a
-back-off weight, which is 0 where it is not given. -99 stands for a probability of zero.
+A line holds the logarithm (base 10) of a probability, the words, and below the highest order the logarithm
+of a back-off weight, which is 0 where it is not given. -99 stands for a probability of zero.
 """
 
 import math
@@ -33,9 +33,10 @@ State = Words  # what of the words so far the model can still tell apart; hashab
 
 
 class NGram:
-    """A back-off n-gram: ``p(w | h) = p(h w)`` where ``h w`` is listed, else ``backoff(h) p(w | h without its first)``.
+    """A back-off n-gram: ``p(w | h)`` is listed for ``h w``, or it is ``backoff(h) p(w | h')``.
 
-    Katz, *Estimation of probabilities from sparse data*, 1987. All logarithms are natural.
+    ``h'`` is the history ``h`` without its first word. Katz, *Estimation of probabilities from sparse data*,
+    1987. All logarithms are natural.
 
     Args:
         ngrams: element ``n - 1`` maps n-grams (tuples of ``n`` words) to log-probabilities; unigrams hold
@@ -92,11 +93,18 @@ class NGram:
 
     def score(self, words: Sequence[str]) -> float:
         """Return the log-probability of a sentence, its end included."""
-        state, total = self.start(), 0.0
-        for word in words:
-            log_prob, state = self.step(state, word)
-            total += log_prob
-        return total + self.finish(state)
+        return sum(self.word_log_probs([words])[0])
+
+    def word_log_probs(self, sentences: Sequence[Sequence[str]]) -> List[List[float]]:
+        """Return for each sentence the log-probability of each word, and last that of its end."""
+        found = []
+        for words in sentences:
+            state, log_probs = self.start(), []
+            for word in words:
+                log_prob, state = self.step(state, word)
+                log_probs.append(log_prob)
+            found.append([*log_probs, self.finish(state)])
+        return found
 
     def score_all(self, sentences: Sequence[Sequence[str]]) -> List[float]:
         """Return the log-probability of each sentence."""
@@ -151,7 +159,8 @@ def read_arpa(path: PathLike) -> NGram:
 
     Raises:
         AslError: the file is absent, cut short (``\\end\\`` is missing, or a section holds another number of
-            n-grams than ``\\data\\`` says) or malformed, or ``<s>`` or ``</s>`` is missing; names file and line.
+            n-grams than ``\\data\\`` says) or malformed, or ``<s>`` or ``</s>`` is missing; names file and
+            line.
     """
     return _Reader(Path(path)).read()
 
@@ -203,7 +212,7 @@ class _Reader:
             self.fail(f"expected '\\end\\', found {_shown(fields)}")
         for symbol in (START, END):
             if (symbol,) not in ngrams[0]:
-                raise AslError(f"{self.path}: {symbol!r} is not among the unigrams; make the n-gram model again")
+                raise AslError(f"{self.path}: {symbol!r} is no unigram of it; make the n-gram model again")
         return NGram(ngrams, backoffs)
 
     def _expected(self, lines: Iterator[List[str]]) -> Tuple[List[int], List[str]]:
