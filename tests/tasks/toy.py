@@ -81,6 +81,7 @@ class ToyData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.pipeline, self.batch_size, self.seed, self.num_workers = pipeline, batch_size, seed, num_workers
+        self.lang_dir = Path(data_dir) / "lang"
         generator = torch.Generator().manual_seed(7)
         self.labels = torch.arange(overfit or clips) % CLASSES + 1
         centres = torch.randn(CLASSES + 1, 1, sum(pipeline.feature_parts.values()), generator=generator)
