@@ -7,6 +7,7 @@ import numpy as np
 
 from asl.common.errors import AslError
 from asl.scoring import topk, wer
+from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Repeats
 from asl.scoring.intervals import REPLICATIONS, bootstrap, means, ratio, sign_flip_p
 from asl.scoring.refs import Utterance, join, read_hypotheses, read_references
 from asl.scoring.result import describe
@@ -19,6 +20,10 @@ def compare(
     data: str = "data",
     split: str = "val",
     metric: Metric = "topk",
+    cleanup: Cleanup = "none",
+    cleanup_of: CleanupOf = "hypotheses",
+    repeats: Repeats = "keep",
+    case: Case = "keep",
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Dict[str, Any]:
@@ -34,6 +39,10 @@ def compare(
         data: the recipe's data folder, for the references.
         split: train, val or test.
         metric: topk compares top-1 accuracy, wer the word error rate.
+        cleanup: as for ``asl score``; so are the next three.
+        cleanup_of: hypotheses, or both.
+        repeats: keep, or leave one in the hypotheses, or in both.
+        case: keep or fold.
         replications: how often clips are drawn.
         seed: of those draws.
 
@@ -44,7 +53,8 @@ def compare(
     Raises:
         AslError: the two have hypotheses for different ids, or as ``asl score``.
     """
-    first, second = _load_pair(a, b, data, split)
+    choices = Choices(cleanup, cleanup_of, repeats, case)
+    first, second = (choices.apply(side) for side in _load_pair(a, b, data, split))
     if metric == "topk":
         hits_a, hits_b = _top1(first), _top1(second)
         gain, lengths = hits_b - hits_a, None

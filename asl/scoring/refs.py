@@ -44,14 +44,18 @@ def load(decode: PathLike, data: PathLike, split: str) -> List[Utterance]:
 def join(
     references: Dict[str, Words], hypotheses: Dict[str, Tuple[Words, ...]], where: PathLike, split: str
 ) -> List[Utterance]:
-    """Join by id: a missing hypothesis stays missing, an unknown id (it would count nowhere) is an error."""
+    """Join by id: a missing hypothesis stays missing, an unknown id (it would count nowhere) is an error.
+
+    ``split`` names the references: a split, or an STM file.
+    """
+    of = split if split.endswith(".stm") else f"the {split} split"
     unknown = sorted(set(hypotheses) - set(references))
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         hint = did_you_mean(unknown[0], references)
         raise AslError(
-            f"{where}: id '{unknown[0]}'{more} is not in the {split} split{hint}; "
-            "score it against the split and the data folder that it was decoded from"
+            f"{where}: id '{unknown[0]}'{more} is not in {of}{hint}; "
+            "score it against the references of what it was decoded from"
         )
     return [Utterance(key, references[key], hypotheses.get(key, ())) for key in sorted(references)]
 

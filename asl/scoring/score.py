@@ -5,8 +5,10 @@ from typing import Any, Dict, List, Literal, Sequence
 
 import numpy as np
 
+from asl.common.errors import AslError
 from asl.common.files import write_json, write_text
 from asl.scoring import topk, wer
+from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Missing, Repeats
 from asl.scoring.errs import errs, recogs, wer_summary
 from asl.scoring.intervals import REPLICATIONS
 from asl.scoring.refs import Utterance, load
@@ -22,13 +24,19 @@ def score(
     split: str = "val",
     metric: Metric = "topk",
     costs: wer.Costs = "kaldi",
+    cleanup: Cleanup = "none",
+    cleanup_of: CleanupOf = "hypotheses",
+    repeats: Repeats = "keep",
+    case: Case = "keep",
+    missing: Missing = "deletions",
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Dict[str, Any]:
     """Score the hypotheses of a decode folder against the references of a split, and write what came out.
 
     Hypotheses and references are joined by id: a missing hypothesis is wrong (all its words are deleted), an
-    unknown id or one that stands twice is an error. Into the decode folder go result.json, Kaldi's
+    unknown id or one that stands twice is an error. The choices that change a word error rate are printed
+    with it and kept in result.json. Into the decode folder go result.json, Kaldi's
     wer_<split>, icefall's recogs-, errs- and wer-summary-<split>.txt, and for isolated signs
     confusions-<split>.txt. The same hypotheses give the same bytes.
 
@@ -38,6 +46,12 @@ def score(
         split: train, val or test.
         metric: topk for isolated signs (top-1, 5, 10 per instance and per class), wer for sentences.
         costs: of aligning words: kaldi counts every error 1; sclite 4 for a substitution, 3 for the others.
+        cleanup: none; phoenix2014, the owner's rules on each word by itself; phoenix2014-sentence, also those
+            about neighbours. This and the next four are for the metric wer.
+        cleanup_of: what is cleaned: hypotheses, or both.
+        repeats: leave one of words that follow themselves: in the hypotheses, or in both; or keep them.
+        case: keep, or fold: no difference between REGEN and Regen.
+        missing: an utterance without a hypothesis is all deletions, or an error.
         replications: how often clips are drawn for the 95 % intervals.
         seed: of those draws.
 
@@ -47,23 +61,27 @@ def score(
     Raises:
         AslError: a file is absent or cut short, an id is unknown or stands twice, or it is another split.
     """
+    choices = Choices(cleanup, cleanup_of, repeats, case, missing, costs)
+    if metric == "topk" and choices != Choices(costs=costs):
+        raise AslError(f"top-k takes signs as they are, not with {choices.text()}; leave those options out")
     about = describe(decode, data, split)
-    utterances = load(decode, data, split)
+    utterances = choices.apply(load(decode, data, split))
     alignments = wer.align_all(utterances, costs)
     counts = [wer.count(alignment) for alignment in alignments]
-    missing = [u.id for u in utterances if not u.readings]
+    absent = [u.id for u in utterances if not u.readings]
     measure = _topk if metric == "topk" else _wer
     result = {
         **about,
         "n": len(utterances),
-        "n_missing": len(missing),
+        "n_missing": len(absent),
+        "scoring": choices.as_dict() if metric == "wer" else {},
         **measure(utterances, counts, replications, seed),
-        "counts": _counts(counts),
+        "counts": wer.total(counts),
         "clips": clips_hash(utterances),
     }
     result["per_clip"] = result.pop("per_clip")  # last: the longest lines
 
-    folder, kaldi = Path(decode), wer.kaldi_lines(counts, len(missing))
+    folder, kaldi = Path(decode), wer.kaldi_lines(counts, len(absent))
     total = sum(counts, wer.Counts())
     setting = about["method"] or about["system"]
     write_text(folder / f"wer_{split}", kaldi)
@@ -73,7 +91,9 @@ def score(
     if metric == "topk":
         write_text(folder / f"confusions-{split}.txt", _confusions(utterances))
     write_json(folder / "result.json", result)
-    _print(result, folder, missing, kaldi, wer.sclite_line(counts))
+    _print(result, folder, absent, kaldi, wer.sclite_line(counts))
+    if metric == "wer":
+        print(f"scored with: {choices.text()}")
     return result
 
 
@@ -99,20 +119,6 @@ def _wer(
         "main": "wer",
         "metrics": finite(metrics),
         "per_clip": {"errors": pack(errors), "lengths": pack(lengths)},
-    }
-
-
-def _counts(counts: Sequence[wer.Counts]) -> Dict[str, int]:
-    total = sum(counts, wer.Counts())
-    return {
-        "sentences": len(counts),
-        "sentences_wrong": sum(c.errors > 0 for c in counts),
-        "ref": total.ref,
-        "corr": total.corr,
-        "sub": total.sub,
-        "del": total.dele,
-        "ins": total.ins,
-        "err": total.errors,
     }
 
 

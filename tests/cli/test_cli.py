@@ -49,7 +49,7 @@ def test_every_command_has_help_and_names_a_misspelt_option(name, capsys):
     "words, said",
     [
         (["trian"], "no command 'trian'; did you mean 'train'?"),
-        (["prepare"], "asl prepare is wlasl or csv: say which"),
+        (["prepare"], "say which; for example asl prepare wlasl --help"),
         (["prepare", "wlasll"], "'wlasll' is none of them"),
         (["--version"], "no command '--version'"),
         (["score", "--metrik", "topk"], "did you mean '--metric'?"),
