@@ -47,14 +47,56 @@ splits() {
   done
 }
 
+# estimate_ngram ORDER ARPA [TEXT]: an n-gram of the train sentences, or of TEXT (a sentence a line).
+estimate_ngram() {
+  if [ $# -gt 2 ]; then
+    step --in "$3" --out "$2" -- asl lm train --text "$3" --order "$1" --out "$2"
+  else
+    step --in data/train/supervisions.jsonl.gz --out "$2" -- \
+      asl lm train --data data --split train --order "$1" --out "$2"
+  fi
+}
+
+# compile_graph GRAMMAR DIR [OPTION...]: H∘L∘G in DIR; GRAMMAR is what asl graph compile takes, or an .arpa file.
+compile_graph() {
+  local inputs=(data/lang/{tokens,words,lexicon}.txt) grammar=$1 dir=$2
+  shift 2
+  case $grammar in *.arpa) inputs+=("$grammar") ;; *) if [ -f "$grammar" ]; then inputs+=("$grammar"); fi ;; esac
+  step --in "${inputs[@]}" --out "$dir" -- \
+    asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$dir" "$@"
+}
+
 # decode_and_score SPLIT METHOD METRIC: hypotheses of $exp for one split, and their numbers.
 decode_and_score() {
-  local dir=$exp/decode_$1_$2 graph=()
-  if [ "$2" = graph ]; then graph=("$exp/graph"); fi
-  step --in "$exp/train.json" "$exp/checkpoints" "data/$1/cuts.jsonl.gz" data/landmarks ${graph[@]+"${graph[@]}"} \
-    --out "$dir/hyp.jsonl" --via="$decode_cmd" -- \
-    asl decode --exp "$exp" --data data --split "$1" --method "$2" --engine "$engine" --out "$dir"
-  score_folder "$dir" "$1" "$3"
+  if [ "$2" = graph ]; then
+    decode_graph "$1" graph "$exp/graph" "$3"
+  else
+    decode_into "$exp/decode_$1_$2" "$1" "$3" -- --method "$2"
+  fi
+}
+
+# decode_graph SPLIT NAME GRAPH METRIC [OPTION...]: the same through the graph in the folder GRAPH, with options of
+# asl decode; --rescore LM among them counts as an input. The hypotheses go into decode_SPLIT_NAME.
+decode_graph() {
+  local split=$1 name=$2 graph=$3 metric=$4 inputs=("$3") word before=
+  shift 4
+  for word in "$@"; do
+    if [ "$before" = --rescore ]; then inputs+=("$word"); fi
+    before=$word
+  done
+  decode_into "$exp/decode_${split}_$name" "$split" "$metric" "${inputs[@]}" -- --method graph --graph "$graph" "$@"
+}
+
+# decode_into DIR SPLIT METRIC [INPUT...] -- OPTION...: what the others share.
+decode_into() {
+  local dir=$1 split=$2 metric=$3 inputs=()
+  shift 3
+  while [ "$1" != -- ]; do inputs+=("$1"); shift; done
+  shift
+  step --in "$exp/train.json" "$exp/checkpoints" "data/$split/cuts.jsonl.gz" data/landmarks \
+    ${inputs[@]+"${inputs[@]}"} --out "$dir/hyp.jsonl" --via="$decode_cmd" -- \
+    asl decode --exp "$exp" --data data --split "$split" "$@" --engine "$engine" --out "$dir"
+  score_folder "$dir" "$split" "$metric"
 }
 
 # score_baseline SPLIT: a linear SVM's hypotheses for one split of isolated signs, and their numbers.
@@ -65,8 +107,9 @@ score_baseline() {
   score_folder "$dir" "$1" topk
 }
 
-# score_folder DIR SPLIT METRIC: the numbers of the hypotheses in DIR.
+# score_folder DIR SPLIT METRIC: the numbers of the hypotheses in DIR, scored as the recipe's score_options say.
+score_options=()
 score_folder() {
   step --in "$1/hyp.jsonl" "$1/decode.json" "data/$2/supervisions.jsonl.gz" --out "$1/result.json" -- \
-    asl score --decode "$1" --data data --split "$2" --metric "$3"
+    asl score --decode "$1" --data data --split "$2" --metric "$3" ${score_options[@]+"${score_options[@]}"}
 }

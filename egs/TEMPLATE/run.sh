@@ -8,7 +8,8 @@ set -euo pipefail
 
 recipe_help="A corpus described by --corpus-dir's corpus.csv (id,path,split,text,signer[,gloss]) to RESULTS.md."
 option head softmax "softmax|ctc" "a softmax over signs (a clip is one sign), or CTC (sentences, or one sign)"
-option grammar none text "ctc: what the graph accepts: one-sign, or an n-gram in ARPA format (none: no graph)"
+option grammar none text "ctc: what the graph accepts: one-sign, ngram (of the train sentences), or an ARPA file"
+option order 3 count "of the n-gram, with --grammar ngram"
 option layout hands42 text "which points are used (asl/landmarks/layouts.py)"
 option seed 0 number "seed of everything that is random in training"
 option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
@@ -69,10 +70,12 @@ fi
 
 if stage 5 "compile the graph"; then
   if [ "$head" = ctc ] && [ "$grammar" != none ]; then
-    inputs=(data/lang/{tokens,words,lexicon}.txt)
-    [ "$grammar" = one-sign ] || inputs+=("$grammar")
-    step --in "${inputs[@]}" --out "$exp/graph" data/lang/{L,L_disambig,G}.fst.txt -- \
-      asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$exp/graph"
+    accepts=$grammar
+    if [ "$grammar" = ngram ]; then
+      accepts=data/lang/$order-gram.arpa
+      estimate_ngram "$order" "$accepts"
+    fi
+    compile_graph "$accepts" "$exp/graph"
   else
     echo "  none is asked for (--head $head --grammar $grammar)"
   fi

@@ -56,6 +56,27 @@ def test_the_copy_goes_from_a_table_of_clips_to_a_scored_table(toolkit, run_shel
     assert "top-1" in table and len(list((recipe / "results").glob("*.json"))) == 1
 
 
+@pytest.mark.slow
+def test_the_copy_decodes_sentences_through_an_ngram_of_their_own(toolkit, run_shell, tmp_path):
+    write_corpus(tmp_path / "corpus")
+    table = tmp_path / "corpus/corpus.csv"
+    table.write_text(table.read_text().replace("WAVE", "WAVE NOD").replace(",NOD", ",NOD WAVE NOD"))
+    assert run_shell(toolkit / "utils/copy_recipe.sh", "mine").returncode == 0
+    recipe = toolkit / "egs/mine"
+    config = recipe / "conf/ctc.yaml"
+    assert "max_epochs: 80" in config.read_text()
+    config.write_text(config.read_text().replace("max_epochs: 80", "max_epochs: 1"))
+    words = ("--corpus-dir", tmp_path / "corpus", "--head", "ctc", "--grammar", "ngram", "--order", "2")
+    done = run_shell(recipe / "run.sh", *words, "--engine", "kaldi")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (recipe / "data/lang/2-gram.arpa").read_text().count("ngram 2=") == 1
+    scored = {path.parent.name for path in recipe.glob("exp/ctc_seed0/decode_*/result.json")}
+    assert scored == {"decode_val_greedy", "decode_val_beam", "decode_val_graph"}
+    assert "WER [95 %]" in (recipe / "RESULTS.md").read_text()
+    again = run_shell(recipe / "run.sh", *words, "--engine", "kaldi").stdout
+    assert "runs again" not in again and again.count("skipped") == 3 + 2 + 3 * 2
+
+
 def test_an_own_path_outside_of_egs_knows_where_the_toolkit_is(toolkit, run_shell, tmp_path):
     new = tmp_path / "some where/recipe"
     assert run_shell(toolkit / "utils/copy_recipe.sh", new).returncode == 0
