@@ -80,3 +80,16 @@ def draw_cameras(count: int, seed: int) -> List[Camera]:
         draw_camera(np.random.default_rng(derive_seed(seed, "camera", i)), rates[place])
         for i, place in enumerate(order)
     ]
+
+
+def studio_camera(rng: np.random.Generator, fps: float, aspect: float) -> Camera:
+    """Draw a broadcaster's camera: straight before the signer, from the head down to below the hips."""
+    view = float(np.clip(np.exp(rng.normal(np.log(1.32), 0.05)), 1.15, 1.5))
+    return Camera(
+        distance=float(rng.uniform(2.5, 3.5)),
+        view=view,
+        aspect=aspect,
+        centre=np.array([rng.normal(0, 0.03), 0.5 * view - _HEAD - rng.uniform(0.02, 0.08)]),
+        angles=rng.normal(0, np.radians([2.0, 4.0, 0.7])),
+        fps=fps,
+    )

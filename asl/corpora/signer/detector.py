@@ -5,7 +5,7 @@ WLASL.
 """
 
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -98,6 +98,17 @@ def _shake(hands: np.ndarray, detector: Detector, rng: np.random.Generator) -> n
     return out
 
 
+def look(
+    hands: np.ndarray, detector: Detector, rng: np.random.Generator
+) -> Tuple[np.ndarray, np.ndarray]:
+    """See two hands (frames, 2, 21, 3) in the picture without taking one for the other.
+
+    Returns:
+        which are found (frames, 2) bool, and where (frames, 2, 21, 3): as ``detect`` says, unrounded.
+    """
+    return _found(hands, detector, rng), _shake(hands, detector, rng)
+
+
 def detect(
     hands: np.ndarray, detector: Detector, rng: np.random.Generator, stale: Optional[np.ndarray] = None
 ) -> np.ndarray:
@@ -112,7 +123,7 @@ def detect(
         order of detection; NOT_FOUND fills a slot without a hand, and the first slot is never empty where the
         second is not.
     """
-    found, seen = _found(hands, detector, rng), _shake(hands, detector, rng)
+    found, seen = look(hands, detector, rng)
     swaps = (rng.random(len(hands)) < detector.swap).tolist()
     if stale is not None:
         held = min(int(rng.integers(1, 4)), len(hands))

@@ -162,7 +162,8 @@ def minimal_pair(rng: np.random.Generator, sign: Sign, gloss: str) -> Sign:
     return replace(sign, gloss=gloss, **{which: _pick(rng, choices[which], other_than=getattr(sign, which))})
 
 
-def _word(rng: np.random.Generator) -> str:
+def invented_word(rng: np.random.Generator) -> str:
+    """A word of two or three syllables that no language has; now and then of two words."""
     syllables = [_pick(rng, _CONSONANTS) + _pick(rng, _VOWELS) for _ in range(int(rng.integers(2, 4)))]
     # like WLASL's "thank you": some glosses are two words
     second = " " + _pick(rng, _CONSONANTS) + _pick(rng, _VOWELS) if rng.random() < 0.05 else ""
@@ -180,7 +181,7 @@ def make_lexicon(count: int, rng: np.random.Generator) -> List[Sign]:
     signs: List[Sign] = []
     words, codes = set(), set()
     while len(signs) < count:
-        gloss = _word(rng)
+        gloss = invented_word(rng)
         if signs and rng.random() < _PAIR_SHARE:
             sign = minimal_pair(rng, signs[int(rng.integers(len(signs)))], gloss)
         else:

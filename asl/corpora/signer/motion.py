@@ -40,7 +40,7 @@ BODY_POINTS = (
     "right_hip",
     "left_hip",
 )
-_SMOOTHING = 0.035  # seconds, standard deviation
+SMOOTHING = 0.035  # seconds, standard deviation
 _TREMOR = 0.0012  # metres
 _PALM = 0.55  # the palm's middle is this share of a hand length from the wrist
 _POLE = np.array([-0.55, 0.75, 0.35])  # where the right elbow points
@@ -79,7 +79,7 @@ def rest_posture(signer: Signer, rng: np.random.Generator) -> np.ndarray:
     return rest
 
 
-def _same_hemisphere(turns: np.ndarray) -> None:
+def same_hemisphere(turns: np.ndarray) -> None:
     """Flip quaternions (frames, 2, 4) in place so that each is near the one before it."""
     flips = np.where((turns[1:] * turns[:-1]).sum(-1) < 0, -1.0, 1.0)
     turns[1:] *= np.cumprod(flips, axis=0)[..., None]
@@ -95,7 +95,7 @@ def _transition(start: np.ndarray, end: np.ndarray, frames: int, lead: float) ->
     return start + share[:, None] * (end - start)
 
 
-def _colour(track: np.ndarray, before: np.ndarray, after: np.ndarray, amount: float) -> np.ndarray:
+def colour(track: np.ndarray, before: np.ndarray, after: np.ndarray, amount: float) -> np.ndarray:
     """Draw the ends of a stroke (frames, 2, 22) towards its neighbours' postures (2, 22)."""
     u = np.linspace(0, 1, len(track))[:, None, None]
     bent = track.copy()
@@ -128,7 +128,7 @@ def _course(
     left = [rest] + [track[-1] for track in strokes]  # what each stroke, and the last rest, comes from
     reached = [track[0] for track in strokes] + [rest]  # what the first rest, and each stroke, goes to
     strokes = [_held(t, rng.exponential((0.05, 0.22)) * fps / signer.speed) for t in strokes]
-    strokes = [_colour(t, left[i], reached[i + 1], 0.22) for i, t in enumerate(strokes)]
+    strokes = [colour(t, left[i], reached[i + 1], 0.22) for i, t in enumerate(strokes)]
     starts, ends = [rest] + [t[-1] for t in strokes], [t[0] for t in strokes] + [rest]
 
     pieces = [np.repeat(rest[None], max(int(lead * fps), 1), axis=0)]
@@ -188,8 +188,19 @@ def perform(
         lead, trail: seconds at rest before the first transition and after the last.
     """
     track, bounds = _course(signs, signer, rng, fps, lead, trail)
-    _same_hemisphere(track[..., TURN])
-    track = gaussian_filter1d(track, _SMOOTHING * fps, axis=0, mode="nearest")
+    same_hemisphere(track[..., TURN])
+    track = gaussian_filter1d(track, SMOOTHING * fps, axis=0, mode="nearest")
+    return embody(track, bounds, signer, rng, fps)
+
+
+def embody(
+    track: np.ndarray, bounds: np.ndarray, signer: Signer, rng: np.random.Generator, fps: float
+) -> Performance:
+    """Give a course of postures (frames, 2, 22), dominant hand first, a body: arms, tremor, sway.
+
+    Args:
+        bounds: (signs, 2) of the strokes; they are handed on.
+    """
     frames = len(track)
     tremor = gaussian_filter1d(rng.normal(0, 1, (frames, 2, 3)), 1.0, axis=0)
     turn = Rotation.from_quat(track[..., TURN].reshape(-1, 4)).as_matrix().reshape(frames, 2, 3, 3)

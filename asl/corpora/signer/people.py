@@ -84,7 +84,10 @@ class Signer:
 
 @dataclass(frozen=True)
 class Habit:
-    """One sign as one signer makes it, and what is added to its parameters."""
+    """One sign as one signer makes it, and what is added to its parameters.
+
+    A repeated movement is never made less often than ``least_turns``.
+    """
 
     sign: Sign
     place: np.ndarray
@@ -93,6 +96,7 @@ class Habit:
     size: float
     more_turns: int
     pace: float
+    least_turns: float = 2
 
 
 def draw_signer(number: int, left_handed: bool, style: Style, seed: int) -> Signer:

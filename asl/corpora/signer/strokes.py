@@ -52,7 +52,7 @@ def _path(movement: Movement, turns: float, u: np.ndarray) -> np.ndarray:
 
 
 def _turns(movement: Movement, habit: Habit) -> float:
-    return max(movement.turns + habit.more_turns, 2) if movement.turns > 1 else movement.turns
+    return max(movement.turns + habit.more_turns, habit.least_turns) if movement.turns > 1 else movement.turns
 
 
 def stroke_seconds(signer: Signer, habit: Habit) -> float:
