@@ -17,7 +17,8 @@ from asl.corpora.signer.hand import HANDSHAPES, hand_points
 from asl.corpora.signer.lexicon import Sign, make_lexicon
 from asl.corpora.signer.motion import BODY_POINTS, perform
 from asl.corpora.signer.people import Style, draw_signers
-from asl.corpora.synthetic import MARKER, is_synthetic, signer_splits, synthesize
+from asl.corpora.synthetic import MARKER, is_synthetic, synthesize
+from asl.corpora.synthetic_wlasl import signer_splits
 from asl.tasks.baseline import clip_features
 
 SMALL = dict(signs=4, signers=4, clips_per_sign=4)
