@@ -8,8 +8,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from asl.common.errors import AslError
 from asl.common.seeds import derive_seed
+from asl.data.alignments import frame_tokens
 from asl.data.sampler import Batch
-from asl.data.segments import UNKNOWN, signs_of, tags
+from asl.data.segments import UNKNOWN, read_at, signs_of, tags
 from asl.data.storage import ArchiveReader, cut_layout
 from asl.data.stream import Stream
 from asl.data.text import CutText, speaker_of, text_of
@@ -31,6 +32,7 @@ class LandmarkDataset(Dataset):
         augment: whether training batches are augmented.
         stream: joins the features as their last part; None: landmarks alone.
         segments: give the frames' tags, see ``asl.data.segments``.
+        aligned: give the frames' tokens, see ``asl.data.alignments``.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class LandmarkDataset(Dataset):
         augment: bool = True,
         stream: Optional[Stream] = None,
         segments: bool = False,
+        aligned: bool = False,
     ) -> None:
-        self.stream, self.segments = stream, segments
+        self.stream, self.segments, self.aligned = stream, segments, aligned
         self.pipeline, self.text, self.seed, self.augment = pipeline, text, seed, augment
         self.layout: Layout = pipeline.layout
         self.reader = ArchiveReader()
@@ -62,7 +65,8 @@ class LandmarkDataset(Dataset):
         ``(batch,)``; ``tokens`` int64 ``(sum of token_lengths,)``; ``token_lengths`` int64 ``(batch,)``. Where
         the pipeline describes the hands: ``descriptors`` float32 ``(batch, frames, 2, width)`` and
         ``descriptors_known`` bool ``(batch, frames, 2, 4)``, see ``asl.landmarks.descriptors``. Where
-        ``segments`` are asked for: ``segments`` int64 ``(batch, frames)``, see ``asl.data.segments``.
+        ``segments`` are asked for: ``segments`` int64 ``(batch, frames)``, see ``asl.data.segments``; where the cuts
+        are ``aligned``: ``frame_tokens`` int64 ``(batch, frames)``, -1 where not known and in padding.
         ``spare``: bool, see ``Batch``.
 
         Raises:
@@ -94,10 +98,10 @@ class LandmarkDataset(Dataset):
         if self.segments:
             counts = item["token_lengths"].tolist()
             signs = [signs_of(c, a, self.layout, n) for c, a, n in zip(cuts, arrays, counts)]
-            known = torch.nn.utils.rnn.pad_sequence(
-                [torch.from_numpy(s) for s in signs], batch_first=True, padding_value=UNKNOWN
-            )
-            item["segments"] = tags(known, done.positions, done.lengths)
+            item["segments"] = tags(pad_frames(signs), done.positions, done.lengths)
+        if self.aligned:
+            said = [frame_tokens(cut, self.text.spelling) for cut in cuts]
+            item["frame_tokens"] = read_at(pad_frames(said), done.positions, done.lengths)
         if done.described is not None:
             item["descriptors"], item["descriptors_known"] = done.described
             if batch.spare:  # codebooks are not to learn from it
@@ -156,6 +160,12 @@ def check_layout(cut: Any, layout: Layout) -> None:
         f"but the pipeline takes {layout.name} ({layout.num_points} points, {layout.num_features} numbers a "
         f"frame); set data.pipeline.layout to {name}, or import with --layout {layout.name}"
     )
+
+
+def pad_frames(rows: List[np.ndarray]) -> torch.Tensor:
+    """Stack int64 ``(frames,)`` arrays to ``(batch, frames)``, padded by -1."""
+    tensors = [torch.from_numpy(row) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=UNKNOWN)
 
 
 def pad(arrays: List[np.ndarray]) -> torch.Tensor:

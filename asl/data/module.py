@@ -7,8 +7,10 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 import lightning as L
 import torch
+from lhotse import CutSet
 
 from asl.common.errors import AslError
+from asl.data.alignments import AlignedCuts, Alignments
 from asl.data.dataset import BatchLoader, LandmarkDataset, check_layout
 from asl.data.largest import largest
 from asl.data.sampler import Bounds, Sizes, TrainSampler, measure, share
@@ -34,6 +36,7 @@ class LandmarkDataModule(L.LightningDataModule):
     Args:
         pipeline: landmarks -> features.
         data_dir: the recipe's data folder.
+        lang: the lang folder (a relative one lies in the data folder): its tokens are the network's outputs.
         train_split, val_split: splits to train and to validate on.
         batch_size: clips of a batch at most, over all processes.
         max_frames: frames of a batch at most, as they are stored, padding counted.
@@ -47,12 +50,16 @@ class LandmarkDataModule(L.LightningDataModule):
         extra: a second stream of precomputed vectors, which becomes the last part of the features; null: none.
         segments: batches hold a tag for each frame (outside a sign, inside, its begin), from the cuts'
             alignments or the hands of clips of one sign; see ``asl.data.segments``.
+        alignments: CTM with the words' times (``asl align`` makes one; a relative path starts at the data folder);
+            batches then hold the token of each frame, and ``segments`` go by it. Clips that it lacks are counted
+            and said, and teach no times. null: none.
     """
 
     def __init__(
         self,
         pipeline: LandmarkPipeline,
         data_dir: str = "data",
+        lang: str = "lang",
         train_split: str = "train",
         val_split: str = "val",
         batch_size: int = 32,
@@ -64,17 +71,19 @@ class LandmarkDataModule(L.LightningDataModule):
         overfit: int = 0,
         extra: Optional[StreamConfig] = None,
         segments: bool = False,
+        alignments: Optional[str] = None,
     ) -> None:
         super().__init__()
         for name, value in (("num_workers", num_workers), ("overfit", overfit)):
             if value < 0:
                 raise AslError(f"data.{name} is {value}; give 0 or more")
-        self.pipeline, self.data_dir = pipeline, Path(data_dir)
+        self.pipeline, self.data_dir, self.lang_dir = pipeline, Path(data_dir), Path(data_dir) / lang
         self.train_split, self.val_split = train_split, val_split
         self.bounds = Bounds(batch_size, max_frames, max_frames_tokens)
         self.num_buckets, self.num_workers, self.seed, self.overfit = num_buckets, num_workers, seed, overfit
         self.stream = Stream(extra, self.data_dir) if extra else None
         self.segments = segments
+        self.alignments = Alignments(self.data_dir / alignments) if alignments else None
         self._looked: Set[str] = set()
         self._start = (0, 0)
         self._training: Dict[Optional[int], Tuple[Iterable[Any], Sizes]] = {}
@@ -87,8 +96,8 @@ class LandmarkDataModule(L.LightningDataModule):
 
     @functools.cached_property
     def text(self) -> CutText:
-        """Token ids of cuts, by ``<data_dir>/lang``."""
-        return CutText(self.data_dir / "lang")
+        """Token ids of cuts, by the lang folder."""
+        return CutText(self.lang_dir)
 
     def cuts(self, split: str) -> Iterable[Any]:
         """Return the cuts of a split, lazily; a split without any is an AslError."""
@@ -100,7 +109,21 @@ class LandmarkDataModule(L.LightningDataModule):
         if self.stream and split not in self._looked:
             self.stream.check(cuts, split, report=self._process()[0] == 0)
             self._looked.add(split)
-        return cuts
+        return self._aligned(cuts, split)
+
+    def _aligned(self, cuts: Iterable[Any], split: str) -> Iterable[Any]:
+        """``cuts`` with their alignments, where there are any; the training clips without one are counted and said."""
+        if self.alignments is None:
+            return cuts
+        if split == self.train_split and self._process()[0] == 0 and "alignments" not in self._looked:
+            lost, path = self.alignments.missing(cuts), self.alignments.path
+            total = len(lost) + sum(cut.id in self.alignments.words for cut in cuts)
+            if len(lost) == total:
+                raise AslError(f"{path} holds no clip of {split}; give the alignment of this split (asl align)")
+            print(f"{split}: {total - len(lost)} of {total} clips are aligned by {path}"
+                  + (f"; without times: {', '.join(lost[:5])}{', ...' if lost[5:] else ''}" if lost else ""))  # fmt: skip
+            self._looked.add("alignments")
+        return CutSet(AlignedCuts(cuts, self.alignments))
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training split, shuffled and augmented; of each this process's share.
@@ -194,6 +217,7 @@ class LandmarkDataModule(L.LightningDataModule):
     def _loader(self, sampler: Any) -> BatchLoader:
         augment = not self.overfit
         dataset = LandmarkDataset(
-            self.pipeline, self.text, self.seed, augment, self.stream, self.segments
-        )
+            self.pipeline, self.text, self.seed, augment, self.stream, self.segments,
+            self.alignments is not None,
+        )  # fmt: skip
         return BatchLoader(dataset, sampler, self.num_workers)

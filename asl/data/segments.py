@@ -107,10 +107,16 @@ def tags(signs: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
         ``(batch, out_frames)`` int64; a frame begins a sign if it is inside one and the frame read before is
         not inside the same; -1 beyond the lengths.
     """
-    nearest = positions.round().long().clamp(0, signs.shape[1] - 1)
-    read = signs.gather(1, nearest)
+    read = read_at(signs, positions, lengths)
     before = torch.cat([torch.zeros_like(read[:, :1]), read[:, :-1]], dim=1)
     out = read.clamp(max=INSIDE)
     out[(read > 0) & (read != before)] = BEGIN
+    return out
+
+
+def read_at(labels: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
+    """Labels of frames ``(batch, frames)`` at the nearest of the ``positions``, -1 beyond the lengths; see ``tags``."""
+    nearest = positions.round().long().clamp(0, labels.shape[1] - 1)
+    read = labels.gather(1, nearest)
     inside = torch.arange(read.shape[1], device=read.device)[None] < lengths[:, None]
-    return torch.where(inside, out, torch.full_like(out, UNKNOWN))
+    return torch.where(inside, read, torch.full_like(read, UNKNOWN))
