@@ -17,12 +17,14 @@ class Hypothesis:
         score: natural logarithm; each decoder says of what (a probability, or a best path's).
         times: start and end of each word in seconds from the start of the clip, where the decoder knows them.
         confidence: posterior probability of the whole reading (0 to 1), where the decoder knows it.
+        word_confidences: that of each word at its place, where the decoder knows it.
     """
 
     words: List[str]
     score: float
     times: Optional[List[Tuple[float, float]]] = None
     confidence: Optional[float] = None
+    word_confidences: Optional[List[float]] = None
 
 
 def check_log_probs(log_probs: torch.Tensor, lengths: torch.Tensor, num_tokens: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ def write_hypotheses(path: PathLike, ids: Sequence[str], nbests: Sequence[Sequen
     """Write ``hyp.jsonl`` atomically, one utterance a line in the given order; return how many.
 
     A line holds ``id``, the best hypothesis (``text``, ``words``, ``score``, ``confidence``, ``times`` in
-    seconds, the last two null where not known) and ``nbest`` (``text`` and ``score`` of each, best first).
+    seconds, the last two null where not known; ``word_confidences`` where they are) and ``nbest`` (``text`` and ``score`` of each, best first).
     An utterance without any hypothesis is written as an empty text with score null.
 
     Raises:
@@ -26,6 +26,8 @@ def write_hypotheses(path: PathLike, ids: Sequence[str], nbests: Sequence[Sequen
 def write_ctm(path: PathLike, ids: Sequence[str], nbests: Sequence[Sequence[Hypothesis]]) -> None:
     """Write the best hypotheses as a CTM: ``id 1 start duration word [confidence]``, seconds, two decimals.
 
+    The confidence is the word's own where it is known, else the whole hypothesis'.
+
     Raises:
         AslError: an id stands twice or holds whitespace, or an utterance's words have no times.
     """
@@ -37,9 +39,10 @@ def write_ctm(path: PathLike, ids: Sequence[str], nbests: Sequence[Sequence[Hypo
         best = nbest[0] if nbest else Hypothesis([], -math.inf, [])
         if best.words and (best.times is None or len(best.times) != len(best.words)):
             raise AslError(f"{path}: the words of {utterance} have no times; this decoder makes no CTM")
-        confidence = "" if best.confidence is None else f" {best.confidence:.3f}"
-        for word, (start, end) in zip(best.words, best.times or []):
-            lines.append(f"{utterance} 1 {start:.2f} {end - start:.2f} {word}{confidence}\n")
+        sure = best.word_confidences or [best.confidence] * len(best.words)
+        for word, (start, end), confidence in zip(best.words, best.times or [], sure):
+            last = "" if confidence is None else f" {confidence:.3f}"
+            lines.append(f"{utterance} 1 {start:.2f} {end - start:.2f} {word}{last}\n")
     write_text(path, "".join(lines))
 
 
@@ -58,6 +61,8 @@ def _check(path: PathLike, ids: Sequence[str], nbests: Sequence[Sequence[Hypothe
 def _row(utterance: str, nbest: Sequence[Hypothesis]) -> Dict[str, Any]:
     best = nbest[0] if nbest else Hypothesis([], -math.inf)
     times = None if best.times is None else [[round(start, 4), round(end, 4)] for start, end in best.times]
+    sure = best.word_confidences
+    more = {} if sure is None else {"word_confidences": [round(share, 6) for share in sure]}
     return {
         "id": utterance,
         "text": " ".join(best.words),
@@ -65,6 +70,7 @@ def _row(utterance: str, nbest: Sequence[Hypothesis]) -> Dict[str, Any]:
         "score": _finite(best.score),
         "confidence": None if best.confidence is None else round(best.confidence, 6),
         "times": times,
+        **more,
         "nbest": [{"text": " ".join(h.words), "score": _finite(h.score)} for h in nbest],
     }
 

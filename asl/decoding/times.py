@@ -1,7 +1,11 @@
 """From the token of each frame to the time of each word."""
 
+import itertools
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+import numpy as np
+
+from asl.decoding.align import viterbi_alignment
 from asl.lang.folder import Lang
 
 Span = Tuple[int, int]
@@ -52,6 +56,31 @@ def word_times(
         if len(spans) == sum(map(len, spelt)):
             return _join(spans, spelt, frame_shift)
     return None
+
+
+def aligned_times(
+    log_probs: np.ndarray, words: Sequence[str], spelling: Spelling, frame_shift: float
+) -> Optional[List[Tuple[float, float]]]:
+    """Return start and end of each word as ``word_times`` does, on the best alignment of given words.
+
+    Args:
+        log_probs: ``(frames, tokens)``, blank is 0.
+
+    Returns:
+        Times; of several pronunciations those of the best alignment (of the first 64 combinations). Where the
+        frames do not allow a blank between repeated tokens (compact topology), they share a run.
+    """
+    best, path = -np.inf, None
+    for spelt in itertools.islice(itertools.product(*(spelling[word] for word in words)), 64):
+        tokens = [unit for units in spelt for unit in units]
+        once = [unit for unit, _ in itertools.groupby(tokens)]
+        for said in (tokens, once):
+            found, score = viterbi_alignment(log_probs, said)
+            if score > best:
+                best, path = score, found
+            if score > -np.inf:
+                break
+    return None if path is None else word_times(path, words, spelling, frame_shift)
 
 
 def _groups(runs: List[Tuple[int, Span]]) -> List[Tuple[int, List[Span]]]:

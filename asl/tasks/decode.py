@@ -3,35 +3,20 @@
 Everything about the network comes from the experiment folder; the data only have to be of the same layout.
 """
 
-import os
 import shlex
 import sys
 import time
-from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 import torch
-from jsonargparse import Namespace
-from torch import Tensor
 
-from asl.common.errors import AslError
 from asl.common.files import write_json
-from asl.decoding.beam import prefix_beam_search
-from asl.decoding.classify import softmax_nbest
-from asl.decoding.greedy import greedy_search
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.output import write_ctm, write_hypotheses
-from asl.landmarks.views import first_views
-from asl.lang.tokens import TokenTable
-from asl.tasks import config as configs
-from asl.tasks import experiment, run_data, test_log
-from asl.tasks.ctc import CtcTask
-from asl.tasks.posteriors import Member, Outputs, output_shifts, split_outputs
-
-METHODS = ("softmax", "greedy", "beam", "graph")
-# log-probs, lengths and, where times mean something, seconds from one output frame to the next of each clip
-Search = Callable[[Tensor, Tensor, Optional[List[float]]], List[List[Hypothesis]]]
+from asl.tasks import experiment, run_data, searches, test_log
+from asl.tasks.networks import check_device, network_facts, open_networks, rule_name
+from asl.tasks.posteriors import Outputs, split_outputs
 
 
 def decode(
@@ -47,16 +32,30 @@ def decode(
     graph: Optional[str] = None,
     nbest: int = 10,
     beam_size: int = 16,
-    beam: float = 20.0,
+    beam: Optional[float] = None,
     lattice_beam: float = 20.0,
+    min_active: Optional[int] = None,
     max_active: Optional[int] = None,
-    acoustic_scale: float = 1.0,
+    acoustic_scale: Optional[float] = None,
+    lm_scale: Optional[float] = None,
+    insertion_penalty: Optional[float] = None,
+    tuned: Optional[str] = None,
+    lattice: bool = True,
+    mbr: bool = False,
+    rescore: Optional[str] = None,
+    rescore_scale: float = 1.0,
+    rescore_keep: float = 0.0,
+    cache_weight: float = 0.0,
+    video: Optional[str] = None,
+    nj: int = 1,
     batch_size: int = 64,
     device: str = "cpu",
 ) -> None:
     """Decode a split with a trained network, or the average of several, and write the hypotheses.
 
-    Decoding test is noted in EXP/test_log.jsonl: what was decoded, and when.
+    Decoding test is noted in EXP/test_log.jsonl: what was decoded, and when. In a graph a path's score is
+    acoustic-scale x log-probs + lm-scale x graph - insertion-penalty x words. decode.json has the times taken,
+    what was counted and, for lattices, the WER of their best reading (oracle, without any clean-up).
 
     Args:
         exp: experiment folder; holds everything about the network. Of several the outputs are averaged.
@@ -73,66 +72,62 @@ def decode(
         graph: folder of the compiled graph; default EXP/graph.
         nbest: hypotheses kept for each clip.
         beam_size: prefixes kept in each frame by method beam.
-        beam: width of the search in the graph, natural logarithm.
+        beam: width of the search in the graph, natural logarithm; default 20, or what was tuned.
         lattice_beam: what is worse than the best path by more than this is not in the lattice.
-        max_active: states kept in each frame at most, where the engine has it.
-        acoustic_scale: weight of the network against the grammar.
+        min_active: states kept in each frame at least, where the engine has it.
+        max_active: states kept in each frame at most, where the engine has it (kaldi: with --lattice false).
+        acoustic_scale: weight of the network's log-probs; default 1, or what was tuned.
+        lm_scale: weight of the graph's scores; default 1, or what was tuned.
+        insertion_penalty: taken off for each word; default 0, or what was tuned.
+        tuned: folder of asl tune; its scales, penalty and beam are taken where none are given here.
+        lattice: false: the best path alone, several times as fast, without n-best and confidences.
+        mbr: put the reading of least expected word errors first, not the most probable one.
+        rescore: a language model that takes the place of the graph's grammar: an .arpa file (the lattices are
+            rescored) or the folder of a neural one (the n-best lists are).
+        rescore_scale: its weight.
+        rescore_keep: share of the graph's own grammar that stays beside it, 0 to 1.
+        cache_weight: mix the words of the video's previous sentences into the .arpa of --rescore.
+        video: pattern of ids with two groups, the video and the sentence's number in it; for the cache.
+        nj: processes of the search, for the kaldi engine.
         batch_size: clips at a time.
         device: cpu, cuda or mps, for the network; the search runs on the CPU.
     """
     check_device(device)
-    looks = first_views(views)
-    exps = [exp] if isinstance(exp, str) else list(exp)
-    loaded = [experiment.load_task(name, checkpoint) for name in exps]
-    method = choose_method(method, exps, loaded)
-    for name in exps:
-        run_data.refuse_other_protocol(Path(name), Path(data))
-    if extra and not any(one.config.data.get("extra") for one in loaded):
-        raise AslError(f"--extra {extra}: {exps[0]} was trained without a second stream; leave it out")
-    members: List[Member] = []
-    for name, one in zip(exps, loaded):
-        given = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
-        module = configs.instantiate_data(one.config, **given, **other_stream(one.config, extra))
-        members += [Member(f"{name} ({view})", one.task, module, view) for view in looks]
-    tokens = TokenTable.read(loaded[0].lang / "tokens.txt")
-    shifts = output_shifts(members[0].module, split, loaded[0].task)
-
-    chosen, counts, options = None, Counter(), {}
-    if method == "softmax":
-        search: Search = lambda p, n, s: softmax_nbest(p, tokens.units, nbest)
-    elif method == "greedy":
-        search = lambda p, n, s: greedy_search(p, n, tokens, s)
-    elif method == "beam":
-        options = {"beam_size": beam_size}
-        search = lambda p, n, s: prefix_beam_search(p, n, tokens, beam_size, nbest, s)
+    networks = open_networks(exp, data, split, method, checkpoint, views, extra, batch_size)
+    exps, tokens, shifts = networks.exps, networks.tokens, networks.shifts
+    way: searches.Method
+    if networks.method == "softmax":
+        way = searches.Softmax(tokens, nbest)
+    elif networks.method == "greedy":
+        way = searches.Greedy(tokens)
+    elif networks.method == "beam":
+        way = searches.Beam(tokens, beam_size, nbest)
     else:
-        from asl.decoding.graph import decode_graph
-        from asl.graph.engine import get_engine
-        from asl.graph.options import SearchOptions
-
-        chosen = get_engine(engine)
-        compiled = chosen.load(graph or Path(exps[0]) / "graph")
-        wide = SearchOptions(beam, lattice_beam, None, max_active, acoustic_scale)
-        options = {"beam": beam, "lattice_beam": lattice_beam, "max_active": max_active}
-        options["acoustic_scale"] = acoustic_scale
-        search = lambda p, n, s: decode_graph(chosen, compiled, p, n, wide, nbest, s, counts)
-
+        given = searches.GraphSetting(
+            engine, graph or str(Path(exps[0]) / "graph"), nbest, beam, lattice_beam, min_active, max_active,
+            acoustic_scale, lm_scale, insertion_penalty, lattice, mbr, nj, rescore, rescore_scale, rescore_keep,
+            cache_weight, video, tuned,
+        )  # fmt: skip
+        way = searches.Graph(given, searches.references_of(data, split))
     about = {
-        "method": method,
-        "engine": chosen.name if chosen else None,
-        "checkpoint": " and ".join(sorted({rule_name(one) for one in loaded})),
+        "method": networks.method,
+        "engine": way.engine,
+        "checkpoint": " and ".join(sorted({rule_name(one) for one in networks.loaded})),
         "views": views,
         "networks": len(exps),
-        "options": options,
+        "options": way.options,
         "split": split,
         "command": shlex.join(["asl", *sys.argv[1:]]),
     }
-    members[0].module.cuts(split)  # there before it is noted that it was looked at
+    networks.members[0].module.cuts(split)  # there before it is noted that it was looked at
     if run_data.is_test(split):
-        rules = [(name, one.checkpoint) for name, one in zip(exps, loaded)]
+        rules = [(name, one.checkpoint) for name, one in zip(exps, networks.loaded)]
         about["test_decodings"] = max(test_log.note(name, rule, exps, about) for name, rule in rules)
-    ids, hypotheses, seconds = run(split_outputs(members, split, device), search, shifts)
-    folder = Path(out) if out else Path(exps[0]) / default_name(split, method, views, len(exps))
+    try:
+        ids, hypotheses, seconds = run(split_outputs(networks.members, split, device), way, shifts)
+    finally:
+        way.close()
+    folder = Path(out) if out else Path(exps[0]) / default_name(split, networks.method, views, len(exps))
     write_hypotheses(folder / "hyp.jsonl", ids, hypotheses)
     (folder / "hyp.ctm").unlink(missing_ok=True)  # of an earlier decoding
     if all(h[0].times is not None for h in hypotheses if h and h[0].words):
@@ -141,48 +136,18 @@ def decode(
         folder / "decode.json",
         {
             **network_facts(exps),
-            "task": type(loaded[0].task).__name__,
+            "task": type(networks.loaded[0].task).__name__,
             **about,
             **experiment.git_state(),
             **{f"{k}_seconds": round(v, 3) for k, v in seconds.items()},
-            **counts,
+            **way.counts,
         },
     )
-    print(f"{len(ids)} clips of {split} decoded ({method}) into {folder}: "
+    print(f"{len(ids)} clips of {split} decoded ({networks.method}) into {folder}: "
           + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items()))  # fmt: skip
-
-
-def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.LoadedTask]) -> str:
-    """The method that ``auto`` stands for; AslError where it or the networks do not fit one another."""
-    first = loaded[0]
-    is_ctc = isinstance(first.task, CtcTask)
-    method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
-    if method not in METHODS:
-        raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
-    if (method == "softmax") == is_ctc:
-        fits = "greedy, beam or graph" if is_ctc else "softmax"
-        raise AslError(
-            f"{exps[0]} ({type(first.task).__name__}): method {method} does not fit it, use {fits}"
-        )
-    if len(set(exps)) < len(exps):
-        raise AslError(f"--exp names {', '.join(exps)}: one of them twice; give different experiments")
-    tokens = (first.lang / "tokens.txt").read_bytes()
-    for name, one in zip(exps, loaded):
-        if isinstance(one.task, CtcTask) != is_ctc:
-            kinds = f"{type(first.task).__name__} and {type(one.task).__name__}"
-            raise AslError(f"{exps[0]} and {name} are a {kinds}: their outputs cannot be averaged")
-        if (one.lang / "tokens.txt").read_bytes() != tokens:
-            raise AslError(
-                f"{exps[0]} and {name} were trained with different tokens.txt: their outputs are of other "
-                "signs and cannot be averaged; train both on one data folder"
-            )
-    return method
-
-
-def rule_name(loaded: experiment.LoadedTask) -> str:
-    """The checkpoint rule, and what a run that validated on test must own up to."""
-    split = loaded.config.data.get("val_split") or ""
-    return f"{loaded.checkpoint}, validated on {split}" if run_data.is_test(split) else loaded.checkpoint
+    if "oracle" in way.counts:
+        oracle = way.counts["oracle"]
+        print(f"oracle WER of the lattices {oracle['wer']:.2f} % [ {oracle['errors']} / {oracle['words']} ]")
 
 
 def default_name(split: str, method: str, views: int, networks: int) -> str:
@@ -192,46 +157,12 @@ def default_name(split: str, method: str, views: int, networks: int) -> str:
     return "_".join(["decode", split, method, *more])
 
 
-def network_facts(exps: Sequence[str]) -> Dict[str, Any]:
-    """Name, seed, size and training time; of several networks all names, no seed, and the sums."""
-    facts = [finished(exp) for exp in exps]
-    if len(exps) == 1:
-        known = {k: v for k, v in facts[0].items() if k in ("seed", "parameters", "train_seconds")}
-        return {"system": Path(exps[0]).name, **known}
-    sums = {
-        key: sum(fact[key] for fact in facts)
-        for key in ("parameters", "train_seconds")
-        if all(key in fact for fact in facts)
-    }
-    return {"system": " + ".join(Path(exp).name for exp in exps), **sums}
-
-
-def other_stream(config: Namespace, folder: Optional[str]) -> Dict[str, Any]:
-    """What ``--extra`` changes in a data section: the second stream's folder, taken from where we are."""
-    if folder is None or not config.data.get("extra"):
-        return {}
-    stream = config.data.extra.clone()
-    stream.dir = os.path.abspath(folder)
-    return {"extra": stream}
-
-
-def check_device(device: str) -> None:
-    """Raise AslError unless this torch has ``device`` (cpu, cuda, cuda:1, mps) here."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as e:
-        reason = str(e).splitlines()[0]
-        raise AslError(
-            f"--device {device} cannot be used here ({reason}); asl doctor shows what can"
-        ) from None
-
-
 def run(
-    outputs: Iterable[Outputs], search: Search, shifts: Optional[Dict[str, float]]
+    outputs: Iterable[Outputs], way: searches.Method, shifts: Optional[Dict[str, float]]
 ) -> Tuple[List[str], List[List[Hypothesis]], Dict[str, float]]:
     """Search in all ``outputs``; return ids, n-best lists and the seconds that network and search took."""
     ids: List[str] = []
-    hypotheses: List[List[Hypothesis]] = []
+    found: list = []
     seconds = {"network": 0.0, "search": 0.0}
     with torch.no_grad():
         began = time.perf_counter()
@@ -239,13 +170,10 @@ def run(
             between = time.perf_counter()
             seconds["network"] += between - began
             ids += batch.ids
-            shift = None if shifts is None else [shifts[i] for i in batch.ids]
-            hypotheses += search(batch.log_probs, batch.lengths, shift)
+            found += way.search(batch, None if shifts is None else [shifts[i] for i in batch.ids])
             began = time.perf_counter()
             seconds["search"] += began - between
+        between = time.perf_counter()
+        hypotheses = way.finish(ids, found, None if shifts is None else [shifts[i] for i in ids])
+        seconds["search"] += time.perf_counter() - between
     return ids, hypotheses, seconds
-
-
-def finished(exp: str) -> Dict[str, Any]:
-    """``train.json`` of the run, or nothing where it is still training."""
-    return experiment.read_result(exp) if (Path(exp) / "train.json").is_file() else {}

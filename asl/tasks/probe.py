@@ -17,7 +17,7 @@ from asl.models.masking import length_mask, masked_mean
 from asl.scoring import probing
 from asl.tasks import config as configs
 from asl.tasks import experiment
-from asl.tasks.decode import check_device
+from asl.tasks.networks import check_device
 from asl.tasks.pretrain import PretrainTask
 from asl.tasks.train import seed_all
 

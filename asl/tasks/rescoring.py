@@ -1,0 +1,95 @@
+"""Rescoring: which language model takes the place of the graph's grammar, and how."""
+
+import inspect
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from asl.common.errors import AslError
+from asl.decoding.grammar import Grammar
+from asl.decoding.graph import Found
+from asl.decoding.readings import least_risk, posteriors
+from asl.decoding.rescore import Rescoring
+from asl.graph.engine import GRAMMAR_FILE, Graph, Reading
+from asl.lang.arpa import read_arpa
+from asl.lang.cache import VIDEO, CacheConfig, CacheLM, group_videos
+
+
+def open_lm(path: str, cache_weight: float = 0.0) -> Any:
+    """Return the language model of a path; with a cache's weight an n-gram that remembers the video so far.
+
+    Raises:
+        AslError: there is none, it is damaged, or a cache is asked for beside a model that is no n-gram.
+    """
+    if Path(path).is_dir():
+        from asl.tasks.word_lm import load_lm
+
+        lm = load_lm(path)
+    else:
+        lm = read_arpa(path)
+    if not cache_weight:
+        return lm
+    if not hasattr(lm, "step"):
+        raise AslError(f"--cache-weight {cache_weight}: {path} is no n-gram; give an .arpa file, or leave the cache out")
+    return CacheLM(lm, CacheConfig(cache_weight))
+
+
+def grammar_of(graph: Graph) -> Grammar:
+    """The grammar that a graph was compiled with."""
+    return Grammar(Path(graph.folder) / GRAMMAR_FILE, graph.lang.symbols)
+
+
+def lattice_rescoring(graph: Graph, ngram: Any, old_scale: float, new_scale: float) -> Rescoring:
+    """What ``rescore_lattice`` needs, for an n-gram."""
+    return Rescoring(grammar_of(graph), ngram, old_scale, new_scale, graph.lang.symbols)
+
+
+class NbestRescoring:
+    """Scores the readings that the lattices gave, for language models that are no n-grams.
+
+    Args:
+        graph: its grammar is in the scores.
+        lm: has ``score_all(sentences)``, or ``score_all(sentences, context)`` where it looks at the sentences
+            before: then it is given what was recognised of the same video, oldest first.
+        old_scale, new_scale: as in ``Rescoring``.
+        video: pattern of ids, see ``asl.lang.cache.group_videos``; None: its default.
+    """
+
+    def __init__(self, graph: Graph, lm: Any, old_scale: float, new_scale: float, video: Optional[str] = None) -> None:
+        self.grammar, self.ids, self.lm = grammar_of(graph), graph.lang.word_ids, lm
+        self.old_scale, self.new_scale, self.video = old_scale, new_scale, video or VIDEO
+        self.remembers = "context" in inspect.signature(lm.score_all).parameters
+
+    def rescore(self, ids: Sequence[str], found: Sequence[Found], mbr: bool = False) -> None:
+        """Change the scores and the order of all readings in place.
+
+        Args:
+            ids: of the clips.
+            found: what the search gave for each.
+            mbr: whether what is remembered of a video is the reading of least risk.
+        """
+        videos = group_videos(ids, self.video) if self.remembers else [[place] for place in range(len(ids))]
+        for places in videos:
+            context: List[List[str]] = []
+            for place in places:
+                readings = self.rescored(found[place].readings, context)
+                found[place].readings = readings
+                if readings:
+                    context.append(_chosen(readings, mbr))
+
+    def rescored(self, readings: Sequence[Reading], context: Sequence[Sequence[str]] = ()) -> List[Reading]:
+        """The readings of one clip with their new scores, best first."""
+        if not readings:
+            return []
+        words = [reading.words for reading in readings]
+        new = self.lm.score_all(words, context) if self.remembers else self.lm.score_all(words)
+        old = [self.grammar.score([self.ids[word] for word in reading]) for reading in words]
+        out = [
+            Reading(reading.words, reading.score - self.old_scale * gone + self.new_scale * come)
+            for reading, gone, come in zip(readings, old, new)
+        ]
+        return sorted(out, key=lambda reading: -reading.score)
+
+
+def _chosen(readings: Sequence[Reading], mbr: bool) -> List[str]:
+    words = [reading.words for reading in readings]
+    return words[least_risk(words, posteriors(readings)) if mbr else 0]
