@@ -48,7 +48,7 @@ class Restricter:
             if word not in self.word_ids:
                 where = f"clip {clip}: " if clip else ""
                 near = did_you_mean(word, self.symbols)
-                raise AslError(f"{where}word {word!r} is not among the graph's words{near}; compile it with these words")
+                raise AslError(f"{where}word {word!r} is not among the graph's words{near}; compile it with them")
         return tuple(self.word_ids[word] for word in words)
 
     def _restrict(self, words: Tuple[int, ...]) -> Optional[torch.Tensor]:

@@ -102,7 +102,8 @@ class CtcTask(SignTask):
         self.aux_weight, self.blank_weight, self.segment_weight = aux_weight, blank_weight, segment_weight
         self.blank_ratio, self.label_smoothing = blank_ratio, label_smoothing
         self.mixup, self.part_dropout = checked(mixup), checked_probability(part_dropout)
-        self._check(mixed_with=[name for name, on in (("segment_weight", segment_weight), ("phonology", phonology)) if on])
+        alone = {"segment_weight": segment_weight, "phonology": phonology}
+        self._check(of_one_clip=[name for name, on in alone.items() if on])
         middle = self.encoder.middle_dim
         if aux_weight and aux_shared and middle != dim:
             raise AslError(
@@ -116,7 +117,7 @@ class CtcTask(SignTask):
         self.segment_head = nn.Linear(dim, 3) if segment_weight else None
         self.phonology = PhonologyLoss(phonology, dim, vocab_size) if phonology is not None else None
 
-    def _check(self, mixed_with: List[str]) -> None:
+    def _check(self, of_one_clip: List[str]) -> None:
         for name in ("aux_weight", "blank_weight", "segment_weight"):
             if getattr(self, name) < 0:
                 raise AslError(f"task.init_args.{name} is {getattr(self, name)}; give 0 (off) or more")
@@ -124,9 +125,9 @@ class CtcTask(SignTask):
             raise AslError(f"task.init_args.blank_ratio is {self.blank_ratio}; give a share from 0 to 1")
         if not 0 <= self.label_smoothing < 1:
             raise AslError(f"task.init_args.label_smoothing is {self.label_smoothing}; give 0 (off) or a share below 1")
-        if self.mixup is not None and mixed_with:
+        if self.mixup is not None and of_one_clip:
             raise AslError(
-                f"task.init_args.mixup blends sentences, and what {mixed_with[0]} learns from is of one clip alone; "
+                f"task.init_args.mixup blends sentences, and what {of_one_clip[0]} learns from is of one clip alone; "
                 "set one of them to null or 0"
             )
         if self.mixup is not None and self.mixup.at != "input":
@@ -146,7 +147,7 @@ class CtcTask(SignTask):
 
     def on_fit_start(self) -> None:
         if self.phonology is not None:
-            self.phonology.read(self.trainer.datamodule.data_dir / "lang")
+            self.phonology.read(self.trainer.datamodule.lang_dir)
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor]:
         """``(batch, frames, features)`` -> log-probabilities ``(batch, frames', vocab_size)``, lengths."""

@@ -148,7 +148,7 @@ def fill_in(config: Namespace, lang: Path) -> None:
     given = config.task.init_args
     refuse_without_k2(name)
     if not config.init_from:
-        raise AslError(f"{name} trains a network on that was trained with CTC: give its experiment folder by --init-from")
+        raise AslError(f"{name} trains a network on that was trained with CTC: give its folder by --init-from")
     if config.init_only or config.init_allow:
         raise AslError(f"{name} takes the whole network of {config.init_from}; leave --init-only and --init-allow out")
     if not given.graph:
@@ -169,7 +169,10 @@ def fill_in(config: Namespace, lang: Path) -> None:
             raise AslError(f"{where} has other tokens ({tokens[where]}) than the data ({lang / 'tokens.txt'})")
     found = _hash_of(Path(given.graph))
     if given.graph_hash and given.graph_hash != found:
-        raise AslError(f"{given.graph} is another graph than the one that this run began with; give that one, or --force")
+        raise AslError(
+            f"{given.graph} is another graph than the one that this run began with; give that one, or train again "
+            "from the start with --force"
+        )
     given.graph_hash = found
 
 

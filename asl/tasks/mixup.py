@@ -56,7 +56,7 @@ class Mix(NamedTuple):
 
 
 class TemporalMix(NamedTuple):
-    """How a batch of sentences is blended: ``share`` ``(batch,)`` of each clip, the rest of its ``partner`` ``(batch,)``.
+    """How a batch of sentences is blended: ``share`` of each clip, the rest of its ``partner``, both ``(batch,)``.
 
     The partner is stretched or squeezed to the clip's length, so that both begin and end together and the clip keeps
     its length. The loss is ``share * loss(own text) + (1 - share) * loss(partner's text)``.

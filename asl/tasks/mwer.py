@@ -15,9 +15,9 @@ from asl.tasks.discriminative import DiscriminativeTask
 class MwerTask(DiscriminativeTask):
     """Lowers the number of word errors that is expected of an n-best list.
 
-    Prabhavalkar et al. 2018 (Minimum word error rate training for attention-based sequence-to-sequence models). The
-    loss of an utterance is ``sum_i p_i errors_i`` over the ``nbest`` best word sequences of the graph, each once. ``p_i``
-    is the exponential of the sum over all of the reading's paths, in all pronunciations, normalised over the list;
+    Prabhavalkar et al. 2018 (Minimum word error rate training for attention-based sequence-to-sequence models).
+    The loss of an utterance is ``sum_i p_i errors_i`` over the ``nbest`` best word sequences of the graph, each
+    once. ``p_i`` is the probability of all of the reading's paths, in all pronunciations, normalised over the list;
     errors are counted as the scorer does. (``k2.mwer_loss`` draws paths, and weighs a word sequence by one of them.)
 
     Args:
@@ -31,7 +31,9 @@ class MwerTask(DiscriminativeTask):
     def __init__(self, encoder: Callable[[Dict[str, int]], Encoder], nbest: int = 8, **more: Any) -> None:
         super().__init__(encoder, **more)
         if nbest < 2:
-            raise AslError(f"task.init_args.nbest is {nbest}: one word sequence leaves nothing to choose; give 2 or more")
+            raise AslError(
+                f"task.init_args.nbest is {nbest}: one word sequence leaves nothing to choose; give 2 or more"
+            )
         self.nbest = nbest
 
     def sequence_losses(self, out: Outputs, batch: Batch) -> Tuple[Tensor, Tensor, Tensor]:

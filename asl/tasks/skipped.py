@@ -44,7 +44,7 @@ class SkippedLog(L.Callback):
             ids = sorted(i for one in found for i in one.get(why, []))
             self.rows.append({"epoch": trainer.current_epoch + 1, "why": why, "ids": ids})
             if trainer.is_global_zero:
-                print(f"epoch {trainer.current_epoch + 1}: {len(ids)} clips without {task.loss_name}, {why}: {some(ids)}",
-                      flush=True)  # fmt: skip
+                epoch, count = trainer.current_epoch + 1, len(ids)
+                print(f"epoch {epoch}: {count} clips without {task.loss_name}, {why}: {some(ids)}", flush=True)
         if trainer.is_global_zero and self.rows:
             write_jsonl(self.path, self.rows)

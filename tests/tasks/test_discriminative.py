@@ -249,6 +249,9 @@ def test_what_does_not_fit_is_refused_before_training(source):
         fine("mmi", "exp/mmi", "--init-only", "encoder")
     with pytest.raises(AslError, match="there is no experiment folder exp/ctd.*"):
         training.main(["--config", "mmi.yaml", "--exp", "exp/mmi", "--init-from", "exp/ctd"])
+    (folder / "bad.yaml").write_text((FINE % "MmiTask").replace("optimizer:", "ctc_wieght: 0.2\n    optimizer:"))
+    with pytest.raises(AslError, match="MmiTask has no argument 'ctc_wieght'; did you mean 'ctc_weight'"):
+        fine("bad", "exp/mmi")
     (folder / "exp/ctc/graph/k2.json").rename(folder / "away")
     with pytest.raises(AslError, match="exp/ctc/graph holds no graph for the k2 engine"):
         fine("mmi", "exp/mmi")
