@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -27,7 +28,10 @@ _TYPES = {
     "commit": (str, type(None)), "command": (str, type(None)), "seed": (int, type(None)),
     "checkpoint": (str, type(None)), "parameters": (int, type(None)), "train_seconds": _NUMBER,
     "test_decodings": (int, type(None)), "clips": (str,), "per_clip": (dict,),
-}  # fmt: skip
+    "simulated": (bool,), "lm": (str, type(None)), "scoring": (dict,),
+}
+# what earlier versions did not write
+_LATER = {"test_decodings": None, "simulated": False, "lm": None, "scoring": {}}  # fmt: skip
 
 
 def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
@@ -35,7 +39,8 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
 
     Both files may be absent, and any key of them: what nobody tells is null. The system is then called after
     the experiment's folder, without its seed: runs that differ in the seed alone are one system. A corpus is
-    synthetic where either file says so.
+    synthetic where either file says so; simulated, too, where a real corpus's sentences were signed by the
+    kinematic signer.
 
     Raises:
         AslError: the folder was decoded from another split; one of the files is not JSON.
@@ -53,11 +58,13 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     return {
         "corpus": meta.get("corpus") or report.get("corpus"),
         "synthetic": bool(meta.get("synthetic") or report.get("synthetic")),
+        "simulated": bool(meta.get("simulated") or report.get("simulated")),
         "protocol": protocol_of(data),
         "split": split,
         "subset": meta.get("subset", report.get("subset")),
         "system": _system(meta.get("system") or decode.resolve().parent.name, meta.get("seed")),
         "method": _method(meta),
+        "lm": _language_model(meta),
         "checkpoint": meta.get("checkpoint"),
         "test_decodings": meta.get("test_decodings"),
         "seed": meta.get("seed"),
@@ -86,7 +93,26 @@ def _method(meta: Dict[str, Any]) -> Optional[str]:
     parts = [meta.get("method"), meta.get("engine")]
     for key in ("views", "networks"):  # averaged over so many
         parts.append(f"{meta[key]} {key}" if meta.get(key, 1) > 1 else None)
+    options = meta.get("options") or {}
+    parts.append("tuned scales" if options.get("tuned") else None)
+    parts.append("minimum Bayes risk" if options.get("mbr") else None)
     return ", ".join(part for part in parts if part) or None
+
+
+def _language_model(meta: Dict[str, Any]) -> Optional[str]:
+    """What the search knew of sequences: the graph by its folder's name, what rescored. None without a graph.
+
+    Recipes call the folder after the grammar (``3-gram``; ``lexicon``: none); ``graph`` says nothing more.
+    """
+    if meta.get("method") != "graph":
+        return None
+    command = meta.get("command") or []
+    words = shlex.split(command) if isinstance(command, str) else command
+    named = [after for word, after in zip(words, words[1:]) if word == "--graph"]
+    named += [word.partition("=")[2] for word in words if word.startswith("--graph=")]
+    grammar = Path(named[-1]).name if named else "graph"
+    rescored = (meta.get("options") or {}).get("rescore")
+    return grammar + (f", rescored: {Path(rescored).stem}" if rescored else "")
 
 
 def _read_if_there(path: Path) -> Dict[str, Any]:
@@ -137,7 +163,7 @@ def read_result(path: PathLike) -> Dict[str, Any]:
     if "signer_independent" in result:  # as earlier versions wrote it
         result = {**result, "protocol": "signer-independent" if result["signer_independent"] else OFFICIAL}
         del result["signer_independent"]
-    result.setdefault("test_decodings", None)
+    result = {**_LATER, **result}
     for key, types in _TYPES.items():
         if key not in result or not isinstance(result[key], types):
             problem = f"'{key}' is {result[key]!r}" if key in result else f"it has no '{key}'"

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import write_json, write_text
 from asl.scoring import ablation
+from asl.scoring.choices import short
 from asl.scoring.result import OFFICIAL, read_result
-from asl.scoring.table import Table, cells, header, provenance, tables
+from asl.scoring.table import Table, cells, header, kind_of, of_words, provenance, tables
 
 # a kept copy's name has parts; those of an experiment's own files (train.json) have none
 _PATTERNS = ("result.json", "decode_*/result.json", "*/decode_*/result.json", "*_*.json")
@@ -92,12 +93,19 @@ def _copy(files: Sequence[Path], keep: str) -> None:
 def stable_name(result: Dict[str, Any]) -> str:
     """File name of a kept copy: what the result is of, with ``_`` between the parts."""
     parts = [
-        result["corpus"] or "corpus", "synthetic" if result["synthetic"] else None, result["subset"],
+        result["corpus"] or "corpus", kind_of(result), result["subset"],
         None if result["protocol"] == OFFICIAL else result["protocol"], result["split"], result["system"],
-        result["method"], result["checkpoint"], None if result["seed"] is None else f"seed{result['seed']}",
+        result["method"], result["lm"] if result["lm"] != "graph" else None,
+        _scored(result), result["checkpoint"], None if result["seed"] is None else f"seed{result['seed']}",
     ]  # fmt: skip
     slugs = [re.sub(r"[^\w.]+|_", "-", str(part)).strip("-.") for part in parts if part is not None]
     return "_".join(slug for slug in slugs if slug) + ".json"
+
+
+def _scored(result: Dict[str, Any]) -> Optional[str]:
+    """The choices of its scoring, where they are others than a plain word error rate's."""
+    text = short(result["scoring"])
+    return None if text == "none" else text
 
 
 def markdown(made: Sequence[Table], keep: str, sections: Sequence[str] = ()) -> str:
@@ -111,6 +119,12 @@ def markdown(made: Sequence[Table], keep: str, sections: Sequence[str] = ()) -> 
         "n-best list is too short for it. A clip that was not decoded counts as wrong. All intervals and "
         "counts stand in the files.",
     ]
+    if any(of_words(table) for table in made):
+        blocks.append(
+            "Of tables with WER: sub / del / ins are per cent of the references' words; LM is what the "
+            "search knew of sequences of words (`lexicon`: the words alone, `-`: not even those); clean-up "
+            "is what was done to the words before they were compared (`asl score --help`)."
+        )
     for table in made:
         blocks += [f"## {table.title}", table.note, _markdown_table(table)]
         blocks += ["Made by:", "\n".join(f"- {line}" for line in provenance(table))]

@@ -130,7 +130,8 @@ def _confusions(utterances: Sequence[Utterance]) -> str:
 
 def _print(result: Dict[str, Any], folder: Path, missing: Sequence[str], kaldi: str, sclite: str) -> None:
     official = "" if result["n_official"] is None else f" of {result['n_official']} official"
-    label = " (synthetic)" if result["synthetic"] else ""
+    kind = "simulated" if result["simulated"] else "synthetic" if result["synthetic"] else None
+    label = f" ({kind})" if kind else ""
     print(f"{folder}: {result['system']}{label}, {result['split']}, n = {result['n']}{official}")
     if missing:
         more = ", ..." if len(missing) > 5 else ""

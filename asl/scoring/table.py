@@ -7,6 +7,7 @@ import numpy as np
 
 from asl.common.errors import AslError
 from asl.scoring import topk
+from asl.scoring.choices import short
 from asl.scoring.intervals import bootstrap, class_means, means, ratio
 from asl.scoring.result import OFFICIAL, unpack
 
@@ -61,9 +62,10 @@ def tables(results: Sequence[Tuple[str, Dict[str, Any]]]) -> List[Table]:
     groups: Dict[Tuple[Any, ...], Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]] = {}
     for where, result in results:
         group = tuple(
-            result[k] for k in ("synthetic", "corpus", "subset", "protocol", "split", "clips")
+            result[k] for k in ("synthetic", "simulated", "corpus", "subset", "protocol", "split", "clips")
         )
-        system = tuple(result[k] for k in ("system", "method", "checkpoint", "parameters"))
+        system = tuple(result[k] for k in ("system", "method", "lm", "checkpoint", "parameters"))
+        system += (short(result["scoring"]),)
         seeds = groups.setdefault((*group, result["main"]), {}).setdefault(system, {})
         if result["seed"] in seeds:
             raise AslError(
@@ -134,9 +136,14 @@ def title_of(result: Dict[str, Any]) -> str:
     """Corpus, subset, protocol and split: which clips a result is of."""
     corpus = result["corpus"] or "corpus without a name"
     subset = f" {result['subset']}" if result["subset"] is not None else ""
-    kind = " (synthetic)" if result["synthetic"] else ""
+    kind = f" ({kind_of(result)})" if kind_of(result) else ""
     protocol = "" if result["protocol"] == OFFICIAL else f", {result['protocol']}"
     return f"{corpus}{subset}{kind}{protocol}, {result['split']}"
+
+
+def kind_of(result: Dict[str, Any]) -> Optional[str]:
+    """``synthetic``; ``simulated``: a real corpus's sentences, signed by the kinematic signer; or None."""
+    return "simulated" if result["simulated"] else "synthetic" if result["synthetic"] else None
 
 
 def _note(result: Dict[str, Any]) -> str:
@@ -144,16 +151,29 @@ def _note(result: Dict[str, Any]) -> str:
     listed = "official" if result["protocol"] == OFFICIAL else "in this split"
     official = "" if result["n_official"] is None else f" found of {result['n_official']} {listed}"
     classes = f", {result['n_classes']} signs" if "n_classes" in result else ""
-    synthetic = " Synthetic landmarks: no measure of any sign language." if result["synthetic"] else ""
-    apart = result["protocol"] == "signer-independent"
-    signers = " No signer of this split is in another one." if apart else ""
+    synthetic = _KINDS.get(kind_of(result), "")
+    signers = _PROTOCOLS.get(result["protocol"], "")
     return f"n = {result['n']} {what}{official}{classes} (clips {result['clips'][:6]}).{signers}{synthetic}"
+
+
+_KINDS = {
+    "synthetic": " Synthetic landmarks: no measure of any sign language.",
+    "simulated": " Simulated: real sentences, frame counts and signers' names, landmarks made by a program: "
+    "no measure of any sign language.",
+}
+_PROTOCOLS = {
+    "signer-independent": " No signer of this split is in another one.",
+    "si5": " All by one signer, who is not in train.",
+}
 
 
 def header(table: Table) -> List[str]:
     """Headings of the columns."""
     metrics = [HEADINGS[m] + (" [95 %]" if m in _WITH_INTERVAL else "") for m in table.metrics]
-    return ["system", "decoding", "checkpoint", "seeds", *metrics, "n", "parameters", "training"]
+    if of_words(table):
+        metrics.append("sub / del / ins")
+    how = ["decoding", "LM", "clean-up"] if of_words(table) else ["decoding"]
+    return ["system", *how, "checkpoint", "seeds", *metrics, "n", "parameters", "training"]
 
 
 def cells(table: Table, row: Row) -> List[str]:
@@ -161,15 +181,29 @@ def cells(table: Table, row: Row) -> List[str]:
     first = row.results[0]
     missing = max(r["n_missing"] for r in row.results)
     return [
-        first["system"] + (" (synthetic)" if first["synthetic"] else ""),
+        first["system"] + (f" ({kind_of(first)})" if kind_of(first) else ""),
         first["method"] or "-",
+        *([first["lm"] or "-", short(first["scoring"])] if of_words(table) else []),
         checkpoint(row.results),
         str(len(row.results)),
         *[measure(row, metric) for metric in table.metrics],
+        *([errors(row.results)] if of_words(table) else []),
         str(first["n"]) + (f" ({missing} not decoded)" if missing else ""),
         size(first["parameters"]),
         time_taken([r["train_seconds"] for r in row.results]),
     ]
+
+
+def of_words(table: Table) -> bool:
+    """Whether a table is of word error rates."""
+    return table.rows[0].results[0]["main"] == "wer"
+
+
+def errors(results: List[Dict[str, Any]]) -> str:
+    """Substitutions, deletions and insertions in per cent of the references' words, means over the seeds."""
+    words = sum(result["counts"]["ref"] for result in results)
+    totals = [sum(result["counts"][kind] for result in results) for kind in ("sub", "del", "ins")]
+    return " / ".join(f"{100 * total / words:.1f}" for total in totals) if words else "-"
 
 
 def checkpoint(results: List[Dict[str, Any]]) -> str:
@@ -213,7 +247,8 @@ def provenance(table: Table) -> List[str]:
         seed = "" if result["seed"] is None else f", seed {result['seed']}"
         commit = "no commit recorded" if not result["commit"] else "commit " + short_commit(result["commit"])
         command = f": `{result['command']}`" if result["command"] else ""
-        method = f" ({result['method']})" if result["method"] else ""
+        how = ", ".join(part for part in (result["method"], result["lm"]) if part)
+        method = f" ({how})" if how else ""
         lines.append(f"{result['system']}{method}{seed}, {commit}{command}")
     return lines
 
