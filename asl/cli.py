@@ -25,6 +25,9 @@ COMMANDS: Dict[str, Command] = {
     "synthesize": Command(
         "asl.corpora.synthetic:synthesize", "a small synthetic corpus in an owner's own format", positional=("dir",)
     ),
+    "simulate phoenix2014": Command(
+        "asl.corpora.simulate:simulate_phoenix2014", "PHOENIX's real sentences, signed by the kinematic signer"
+    ),
     "check wlasl": Command("asl.corpora.wlasl:check", "what is there and what is missing of WLASL"),
     "check csv": Command("asl.corpora.csv:check", "the same for a corpus described by one CSV"),
     "check phoenix2014": Command("asl.corpora.phoenix2014:check", "the same for RWTH-PHOENIX-Weather 2014"),
@@ -33,17 +36,25 @@ COMMANDS: Dict[str, Command] = {
     "prepare csv": Command("asl.corpora.csv:prepare", "a CSV (id,path,split,text,signer) -> the same"),
     "phonology": Command("asl.corpora.asl_lex:phonology", "ASL-LEX -> phonological features of a corpus's glosses"),
     "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
+    "stitch": Command("asl.data.stitching:stitch", "words of aligned sentences -> new sentences to train on"),
     "landmarks draw": Command("asl.data.drawing:draw_cut", "one clip as a strip of frames in a PNG"),
     "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
     "ablate": Command("asl.tasks.ablate:ablate", "a file of configurations x seeds -> runs, one table", ("file",)),
     "lm train": Command("asl.lang.ngram_train:train", "sentences -> an n-gram language model (ARPA)"),
+    "lm neural": Command("asl.tasks.word_lm:neural", "sentences -> a small LSTM language model, for rescoring"),
+    "lm perplexity": Command("asl.tasks.perplexity:perplexity", "a language model measured on sentences"),
+    "lm cache": Command("asl.lang.cache_tune:cache", "how much the video's previous sentences count, chosen on train"),
     "graph compile": Command("asl.graph.compile:compile_graph", "lexicon and grammar -> a decoding graph"),
+    "tune": Command("asl.tasks.tune:tune", "acoustic and LM scale, insertion penalty and beam by the WER on val"),
     "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
+    "align": Command("asl.tasks.align:align", "where each word of a transcript is: a CTM"),
     "score": Command("asl.scoring.score:score", "hypotheses -> numbers with intervals"),
     "score ctm": Command("asl.scoring.ctm:score_ctm", "anyone's CTM against an STM, as sclite counts"),
     "score compare": Command("asl.scoring.compare:compare", "is B better than A?", positional=("a", "b")),
+    "score boundaries": Command("asl.scoring.boundaries:boundaries", "how far an alignment is from the true boundaries"),
     "results": Command("asl.scoring.results:results", "result.json files -> one table", positional=("dirs",)),
     "probe": Command("asl.tasks.probe:probe", "what a network's codes and vectors tell of handshape, movement ..."),
+    "baseline hmm": Command("asl.tasks.hmm:hmm", "one Gaussian a state and an n-gram: how hard are sentences?"),
     "baseline svm": Command("asl.tasks.baseline:svm", "a linear SVM on resampled landmarks: how hard is it?"),
 }
 

@@ -51,7 +51,8 @@ def test_a_given_vocabulary(data, capsys):
 def test_text_files(data, tmp_path, capsys):
     (tmp_path / "text").write_text("\n".join([*SENTENCES, "TOMORROW RAIN"]) + "\n\n")
     out = str(tmp_path / "G.arpa")
-    assert main(["lm", "train", "--text", str(tmp_path / "text"), "--prune", "0", "0", "1", "--out", out]) == 0
+    text = str(tmp_path / "text")
+    assert main(["lm", "train", "--text", text, "--prune", "0", "0", "1", "--out", out]) == 0
     assert "3-grams 2 of" in capsys.readouterr().out
     (tmp_path / "a.stm").write_text("v-0 1 ann 0.0 1.0 TOMORROW RAIN\nv-1 1 ann 0.0 1.0 RAIN\n")
     read = read_text(text=tmp_path / "a.stm")
