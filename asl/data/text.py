@@ -1,14 +1,19 @@
 """What is written in a cut -> token ids; and whether its frames suffice for them."""
 
-from typing import Any, Dict, List
+from collections import Counter
+from typing import Any, Dict, Iterable, List
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
 from asl.lang.folder import read_lang
+from asl.lang.tokens import TRANSITION
 
 
 class CutText:
-    """Token ids of the text of cuts, by the lexicon of a lang folder (a word's first entry in it).
+    """Token ids of the text of cuts, by the lexicon of a lang folder.
+
+    Of several pronunciations a word has its most probable one, the first in the file where they are alike.
+    Where the lang folder has a token for the movement between signs, it stands between two words.
 
     Args:
         lang_dir: ``data/lang``.
@@ -18,14 +23,22 @@ class CutText:
         lang = read_lang(lang_dir)
         self.lang_dir = lang_dir
         self._ids: Dict[str, List[int]] = {}
-        for word, units in lang.entries:
-            self._ids.setdefault(word, lang.tokens.encode(units))
+        self._between = [lang.tokens.id(TRANSITION)] if lang.has_transition else []
+        best: Dict[str, float] = {}
+        for (word, units), prob in zip(lang.entries, lang.probs or [1.0] * len(lang.entries)):
+            if prob > best.get(word, 0.0):
+                best[word], self._ids[word] = prob, lang.tokens.encode(units)
+
+    @property
+    def spelling(self) -> Dict[str, List[int]]:
+        """The token ids of each word."""
+        return self._ids
 
     def tokens(self, cut: Any, training: bool) -> List[int]:
         """Return the ids of the text of ``cut``.
 
         A word that the lexicon lacks is an error in training. Elsewhere it is passed over here (the loss does
-        not see it); scoring goes by the text.
+        not see it); scoring goes by the text. ``unknown_words`` counts them.
 
         Raises:
             AslError: an unknown word in training; names cut and word.
@@ -33,13 +46,17 @@ class CutText:
         ids: List[int] = []
         for word in text_of(cut).split():
             if word in self._ids:
-                ids += self._ids[word]
+                ids += (self._between if ids else []) + self._ids[word]
             elif training:
                 raise AslError(
                     f"cut {cut.id}: word {word!r} is not in {self.lang_dir}/lexicon.txt"
                     f"{did_you_mean(word, self._ids)}; run stage 1 again"
                 )
         return ids
+
+    def unknown_words(self, cuts: Iterable[Any]) -> Counter:
+        """Return how often each word that the lexicon lacks stands in the texts of ``cuts``."""
+        return Counter(word for cut in cuts for word in text_of(cut).split() if word not in self._ids)
 
 
 def text_of(cut: Any) -> str:

@@ -91,12 +91,14 @@ def _parse(data: bytes) -> Fst:
     if magic != _MAGIC or kind != "vector" or arc_type not in _NUM_COSTS:
         raise ValueError(f"not a vector FST of a known arc type: {kind} {arc_type}")
     *_, start, num_states, _num_arcs = struct.unpack_from("<iiQqqq", data, at)
-    body = np.frombuffer(data, "<i4", offset=at + struct.calcsize("<iiQqqq"))
+    at += struct.calcsize("<iiQqqq")
+    body = np.frombuffer(data, "<i4", offset=at)
     # a state is its final weight, the number of its arcs (64 bits) and its arcs; an arc is
     # (ilabel, olabel, weight, next state): all of them words of 32 bits
     num_costs = _NUM_COSTS[arc_type]
     head, arc = num_costs + 2, num_costs + 3
-    heads, words, position = [], body.tolist(), 0
+    # a view gives Python's numbers one by one as fast as a list, without holding all of them
+    heads, words, position = [], memoryview(data)[at:].cast("i"), 0
     for _ in range(num_states):
         heads.append(position)
         position += head + arc * words[position + num_costs]

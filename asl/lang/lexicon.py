@@ -5,7 +5,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike, write_text
-from asl.lang.tokens import TokenTable, is_disambig, read_lines
+from asl.lang.tokens import TRANSITION, TokenTable, is_disambig, read_lines
 
 # a word and its units; a word with several pronunciations has several entries
 Entry = Tuple[str, Tuple[str, ...]]
@@ -16,7 +16,7 @@ def read_lexicon(path: PathLike, tokens: TokenTable, words: Dict[str, int]) -> L
 
     Args:
         path: the file, ``word token token …`` a line; empty lines are passed over.
-        tokens: what the units must be of (blank is no unit).
+        tokens: what the units must be of (the blank is no unit, nor is the transition between signs).
         words: ``words.txt`` as ``read_symbols`` gives it.
 
     Raises:
@@ -24,7 +24,7 @@ def read_lexicon(path: PathLike, tokens: TokenTable, words: Dict[str, int]) -> L
             line), or a word of ``words`` that has no entry.
     """
     entries: Dict[Entry, int] = {}
-    units = set(tokens.units)
+    units = set(tokens.units) - {TRANSITION}
     for number, fields in enumerate(read_lines(path), 1):
         if not fields:
             continue
@@ -35,6 +35,8 @@ def read_lexicon(path: PathLike, tokens: TokenTable, words: Dict[str, int]) -> L
         if not pronunciation:
             raise AslError(f"{where}word {word!r} has no units; write 'word unit unit …'")
         for unit in pronunciation:
+            if unit == TRANSITION:
+                raise AslError(f"{where}{unit} in {word!r} is the transition between signs; no sign has it inside")
             if unit not in units:
                 near = did_you_mean(unit, units)
                 raise AslError(f"{where}unit {unit!r} of {word!r} is not in tokens.txt{near}")

@@ -5,8 +5,10 @@ from typing import Dict, List, Optional, Sequence
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
+from asl.lang.folder import PROBS_FILE
 from asl.lang.lexicon import Entry, disambiguate, is_special, write_lexicon
-from asl.lang.tokens import TokenTable, write_symbols
+from asl.lang.lexicon_probs import write_probs
+from asl.lang.tokens import TRANSITION, TokenTable, write_symbols
 
 EPSILON, START, END = "<eps>", "<s>", "</s>"
 
@@ -26,9 +28,13 @@ def gloss_word(gloss: str) -> str:
 
 
 def write_lang(
-    words: Sequence[str], lang_dir: PathLike, lexicon: Optional[Dict[str, List[List[str]]]] = None
+    words: Sequence[str],
+    lang_dir: PathLike,
+    lexicon: Optional[Dict[str, List[List[str]]]] = None,
+    probs: Optional[Dict[Entry, float]] = None,
+    transition: bool = False,
 ) -> None:
-    """Write ``tokens.txt``, ``words.txt`` and ``lexicon.txt`` into ``lang_dir``.
+    """Write ``tokens.txt``, ``words.txt``, ``lexicon.txt`` and, where given, ``lexiconp.txt`` into ``lang_dir``.
 
     The order of ``words`` is kept: word ``i`` has id ``i + 1`` in ``words.txt`` (after ``<eps>``), and
     without a lexicon, where each word is its own token, in ``tokens.txt`` as well (after the blank).
@@ -38,6 +44,8 @@ def write_lang(
         lang_dir: the folder, made where it is not there.
         lexicon: for each word its pronunciations, each a list of units. Entries for words that are not in
             ``words`` are left out. Tokens come in the order in which they are first seen.
+        probs: entry -> its probability, given its word.
+        transition: whether the movement between two signs is a token, the last one.
 
     Raises:
         AslError: no words, a word twice, a reserved word or one with whitespace, a word without units.
@@ -46,10 +54,17 @@ def write_lang(
     _check_words(words)
     entries = _entries(words, lexicon)
     units = list(dict.fromkeys(unit for _, pronunciation in entries for unit in pronunciation))
+    if TRANSITION in units:
+        raise AslError(f"{TRANSITION} is the transition between signs; no sign has it as a unit")
+    units += [TRANSITION] if transition else []
     _, num_disambig = disambiguate(entries)
     TokenTable(units, num_disambig + 1).write(lang_dir / "tokens.txt")
     write_symbols(lang_dir / "words.txt", [EPSILON, *words, "#0", START, END])
     write_lexicon(lang_dir / "lexicon.txt", entries)
+    if probs is None:
+        (lang_dir / PROBS_FILE).unlink(missing_ok=True)  # of another lexicon
+    else:
+        write_probs(lang_dir / PROBS_FILE, entries, [probs[entry] for entry in entries])
 
 
 def _check_words(words: Sequence[str]) -> None:

@@ -8,6 +8,8 @@ from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike, write_text
 
 BLANK = "<blk>"
+# the movement from one sign to the next (epenthesis), a token of its own where a lang folder has it
+TRANSITION = "<trans>"
 _DISAMBIG = re.compile(r"#\d+")
 
 

@@ -76,7 +76,7 @@ class IsolatedTask(SignTask):
             counts = self.trainer.datamodule.token_counts(self.vocab_size)[1:]
             self.class_weights.copy_(inverse_frequency(counts, self.class_smoothing))
         if self.phonology is not None:
-            self.phonology.read(self.trainer.datamodule.data_dir / "lang")
+            self.phonology.read(self.trainer.datamodule.lang_dir)
 
     def pooled(self, features: Tensor, lengths: Tensor) -> Tensor:
         """``(batch, frames, features)``, ``(batch,)`` -> a vector a clip ``(batch, head.pooled_dim)``."""

@@ -58,7 +58,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
     data = configs.instantiate_data(config)
-    lang = Path(config.data.data_dir) / "lang"
+    lang = data.lang_dir
     fill_in(config, data.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
     phonology.fill_in(config, lang)
     graph_parts.fill_in(config, data.pipeline)

@@ -59,8 +59,9 @@ def test_arpa_leaves_out_what_the_lang_folder_does_not_know(make_lang, tmp_path,
     lang = make_lang(["a", "b", "e"])
     (tmp_path / "G.arpa").write_text(ARPA)
     write_arpa_grammar(lang, tmp_path / "G.arpa")
-    assert "4 n-grams left out" in caplog.text  # c, d, 'c d' and 'd </s>'
-    assert "1 words are in no n-gram and cannot be recognised, the first is 'e'" in caplog.text
+    # c, d, 'c d' and 'd </s>'
+    assert "4 n-grams left out, they hold words that are not in words.txt: c, d\n" in caplog.text
+    assert "1 words are in no n-gram and cannot be recognised: e\n" in caplog.text
     assert compose_lg(lang).num_arcs > 0
 
 
