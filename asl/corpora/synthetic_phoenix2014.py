@@ -216,7 +216,7 @@ def _with_marks(token: Token, rng: np.random.Generator) -> List[Written]:
         raw = [f"{gloss}RAUM"]
     elif chance < 0.05:
         raw = [f"{gloss}-PLUSPLUS"]
-    elif chance < 0.09:
+    elif chance < 0.09 and gloss.isalpha():  # the official rules merge no others
         raw = [gloss, gloss]
     elif chance < 0.10:
         raw = [f"lh-{gloss}"]

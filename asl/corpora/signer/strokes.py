@@ -4,6 +4,7 @@ A posture is 22 numbers a hand: where the palm is (3, metres), how the hand is t
 and its joint angles (15). Each hand is in its own space, that of a right hand.
 """
 
+import functools
 from typing import Tuple
 
 import numpy as np
@@ -27,6 +28,7 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
     return u * u * u * (10 + u * (6 * u - 15))
 
 
+@functools.lru_cache(maxsize=None)
 def orientation(name: str) -> Rotation:
     """The rotation from the hand frame (t, f, n) to the signer's space for a named orientation."""
     fingers, palm = (np.array(v, dtype=np.float64) for v in ORIENTATIONS[name])
