@@ -1,5 +1,6 @@
 """The one interface of the engines that search graphs, and the choice between them."""
 
+import dataclasses
 import importlib
 import time
 from abc import ABC, abstractmethod
@@ -11,12 +12,13 @@ import torch
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike, hash_paths, read_json, write_json, write_text
-from asl.graph.compose import compose_lg
+from asl.graph.compose import Stage, compose_lg
 from asl.graph.fst import Fst
 from asl.graph.lattice import Lattice, unique_readings
+from asl.graph.morphology import FST_FILE, WORDS_FILE, graph_files
 from asl.graph.options import SearchOptions
 from asl.graph.topology import apply_topology
-from asl.lang.folder import LANG_FILES, Lang, read_lang
+from asl.lang.folder import LANG_FILES, PROBS_FILE, Lang, read_lang
 
 ENGINES = {"k2": "asl.graph.k2_engine:K2Engine", "kaldi": "asl.graph.kaldi_engine:KaldiEngine"}
 # raise it where a graph that was compiled before is not what the code would make now
@@ -103,11 +105,12 @@ class Engine(ABC):
 
         Args:
             lang_dir: holds tokens, words, lexicon, ``L_disambig.fst.txt`` and ``G.fst.txt``.
-            out_dir: gets the graph, copies of tokens, words and lexicon, and ``<engine>.json``.
-            topology: ``ctc`` or ``compact``, see ``topology.py``.
+            out_dir: gets the graph, copies of tokens, words and lexicon (where the folder has an M, of the words
+                that M gives), and ``<engine>.json``.
+            topology: ``ctc``, ``compact`` or ``left-to-right``, see ``topology.py``.
 
         Returns:
-            What ``<engine>.json`` holds: engine, topology, sizes, seconds, hash of the inputs.
+            What ``<engine>.json`` holds: engine, topology, sizes and seconds of each step, hash of the inputs.
 
         Raises:
             AslError: the lang folder is incomplete or wrong, or the graph would be too large.
@@ -117,16 +120,20 @@ class Engine(ABC):
         if self.is_current(lang_dir, out_dir, topology):
             return read_json(info_path)
         began = time.perf_counter()
-        lang, lg = read_lang(lang_dir), compose_lg(lang_dir)
+        stages: List[Stage] = []
+        lg = compose_lg(lang_dir, stages)
+        composed = time.perf_counter()
         graph = apply_topology(lg, topology)
+        stages.append(Stage("H applied", graph.num_states, graph.num_arcs, time.perf_counter() - composed))
         info_path.unlink(missing_ok=True)  # what it describes is about to go
-        for name in (*LANG_FILES, GRAMMAR_FILE):
-            write_text(out_dir / name, (lang_dir / name).read_text(encoding="utf-8"))
+        for name, source in {**graph_files(lang_dir), GRAMMAR_FILE: lang_dir / GRAMMAR_FILE}.items():
+            write_text(out_dir / name, source.read_text(encoding="utf-8"))
+        lang = read_lang(out_dir)
         sizes = self._save(graph, out_dir / self.graph_file)
         info = {
             "engine": self.name, "topology": topology, "words": len(lang.words), "tokens": len(lang.tokens),
             "lg_states": lg.num_states, "lg_arcs": lg.num_arcs, **sizes,
-            "seconds": round(time.perf_counter() - began, 3),
+            "seconds": round(time.perf_counter() - began, 3), "stages": [dataclasses.asdict(s) for s in stages],
             "hash": self._hash(lang_dir, topology), "lang_hash": _lang_hash(out_dir),
         }
         write_json(info_path, info)
@@ -217,7 +224,7 @@ class Engine(ABC):
         """Read what ``_save`` wrote."""
 
     def _hash(self, lang_dir: PathLike, topology: str) -> str:
-        names = (*LANG_FILES, "L_disambig.fst.txt", "G.fst.txt")
+        names = (*LANG_FILES, PROBS_FILE, "L_disambig.fst.txt", FST_FILE, WORDS_FILE, "G.fst.txt")
         return f"{self.name} {topology} {_FORMAT} {hash_paths(Path(lang_dir) / name for name in names)}"
 
 

@@ -33,14 +33,15 @@ class Report:
     """What M does to the words of a lexicon.
 
     Args:
-        glosses, words: how many there are on its two sides.
+        glosses: how many there are on its one side.
+        words: those on its other side.
         changed: glosses that the rules about one gloss change.
         dropped: glosses that give no word.
         idle: compounds whose parts are no glosses of the lexicon.
     """
 
     glosses: int
-    words: int
+    words: List[str]
     changed: int
     dropped: List[str] = field(default_factory=list)
     idle: List[str] = field(default_factory=list)
@@ -70,7 +71,7 @@ def write_morphology(lang_dir: PathLike, rules: Morphology, grammar: Optional[Se
     idle = [f"{first} {second}" for first, second, _ in made.idle]
     dropped = [gloss for gloss in lang.words if rules.drops(made.image[gloss])]
     changed = sum(gloss != word for gloss, word in made.image.items())
-    return Report(len(lang.words), len(made.results), changed, dropped, idle)
+    return Report(len(lang.words), made.results, changed, dropped, idle)
 
 
 def remove_morphology(lang_dir: PathLike) -> None:

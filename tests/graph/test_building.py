@@ -147,7 +147,10 @@ def test_compiling_as_the_command_does_it(make_lang, tmp_path, capsys):
         (lang / name).unlink()
     compile_graph(str(lang), str(out), engine="kaldi")
     printed = capsys.readouterr().out
-    assert "kaldi graph, ctc topology, 2 words, 3 tokens" in printed and "H∘L∘G 4 states, 8 arcs" in printed
+    assert "kaldi graph, ctc topology, 2 words, 3 tokens" in printed
+    sizes = {line[:16].strip(): line[16:].split()[:4] for line in printed.splitlines()[1:]}
+    assert list(sizes) == ["G", "L", "L∘G", "determinized", "minimal", "H applied", "H∘L∘G"]
+    assert sizes["L"] == ["1", "states", "3", "arcs"] and sizes["H∘L∘G"] == ["4", "states", "8", "arcs"]
     compile_graph(str(lang), str(out), engine="kaldi")
     assert "up to date" in capsys.readouterr().out
     (tmp_path / "G.arpa").write_text(ARPA.replace("\ta", "\tu").replace(" a", " u"))
