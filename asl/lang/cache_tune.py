@@ -71,7 +71,8 @@ def cache(
         folds: of the cross-validation.
         video: regular expression for ids, two groups: the video, and the sentence's number in it.
         seed: of the folds.
-        out: the cache's file; asl lm perplexity --cache and asl decode --rescore take it.
+        out: the cache's file, which asl lm perplexity --cache takes; its weight is what asl decode
+            --cache-weight takes.
 
     Raises:
         AslError: no such file or split, ids that do not fit, or fewer videos than folds.
