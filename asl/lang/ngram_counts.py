@@ -13,13 +13,14 @@ class Vocabulary:
     """Words and their ids: ``<s>`` is 0, ``</s>`` 1, ``<unk>`` (where there is one) 2, then the words.
 
     Args:
-        words: the words proper, each once.
+        words: the words; the three marks among them, and repeated ones, are passed over.
         unknown: whether there is ``<unk>``, which every other word becomes.
     """
 
     def __init__(self, words: Iterable[str], unknown: bool = True) -> None:
         special = [START, END, UNKNOWN] if unknown else [START, END]
-        self.symbols: List[str] = [*special, *(w for w in dict.fromkeys(words) if w != UNKNOWN)]
+        proper = dict.fromkeys(word for word in words if word not in (START, END, UNKNOWN))
+        self.symbols: List[str] = [*special, *proper]
         self.unknown = unknown
         self.ids = {symbol: index for index, symbol in enumerate(self.symbols)}
 

@@ -142,6 +142,7 @@ def test_discounts_where_counts_of_counts_are_missing():
 
 
 def test_words_outside_the_vocabulary_count_as_unk():
+    assert Vocabulary(["a", "<s>", "a", "</s>", "<unk>"]).symbols == ["<s>", "</s>", "<unk>", "a"]
     lm = estimate(TOY, 2, "witten-bell", vocabulary=["a", "b"]).lm
     assert lm.words == ["a", "b"] and ("<unk>", "<unk>") in lm.ngrams[1]  # d d
     whole = estimate(TOY, 2, "witten-bell").lm
