@@ -8,6 +8,7 @@ from torch import Tensor
 from asl.common.errors import AslError
 from asl.common.files import PathLike
 from asl.graph.engine import Engine, Graph, get_engine
+from asl.graph.k2_engine import add_null_frames, has_null_frames
 from asl.graph.options import SearchOptions
 from asl.graph.restrict import Restricter, vector
 
@@ -52,12 +53,12 @@ class TotalScores:
 
         log_probs = where_k2_is(log_probs)
         graph = self._graph_on(log_probs.device)
-        dense, rows = self._dense(log_probs, lengths)
+        scores, dense, rows = self._dense(log_probs, lengths)
         at_once = max(1, _ARCS_AT_ONCE // max(graph.num_arcs, 1))
         parts = []
         for first in range(0, len(rows), at_once):
             some = dense[first:first + at_once]
-            frames = k2.DenseFsaVec(log_probs * self.options.acoustic_scale, some)
+            frames = k2.DenseFsaVec(scores, some)
             if self.exact:
                 copies = k2.create_fsa_vec([graph] * len(some))
                 lattices = k2.intersect_dense(copies, frames, self.options.lattice_beam)
@@ -94,7 +95,7 @@ class TotalScores:
         import k2
 
         log_probs = where_k2_is(log_probs)
-        dense, rows = self._dense(log_probs, lengths)
+        scores, dense, rows = self._dense(log_probs, lengths)
         clips = list(ids) or [""] * len(readings)
         starts = torch.tensor([0, *map(len, readings)]).cumsum(dim=0).tolist()
         sums = log_probs.new_full((starts[-1],), -torch.inf, dtype=torch.float64)
@@ -107,7 +108,7 @@ class TotalScores:
                     segments.append(segment)
                     places.append(place)
         if arcs:
-            frames = k2.DenseFsaVec(log_probs * self.options.acoustic_scale, dense)
+            frames = k2.DenseFsaVec(scores, dense)
             where = torch.tensor(segments, dtype=torch.int32, device=log_probs.device)
             graphs = vector(arcs, log_probs.device)
             lattices = k2.intersect_dense(graphs, frames, self.options.lattice_beam, a_to_b_map=where)
@@ -139,11 +140,13 @@ class TotalScores:
             self._plain = k2.Fsa(self.graph.fst.arcs.values().to(device))
         return self._plain
 
-    def _dense(self, log_probs: Tensor, lengths: Tensor) -> Tuple[Tensor, List[int]]:
-        """Segments of the utterances with frames, the longest first as k2 wants them, and their rows."""
-        frames = lengths.tolist()
+    def _dense(self, log_probs: Tensor, lengths: Tensor) -> Tuple[Tensor, Tensor, List[int]]:
+        """Scores, the segments of the utterances with frames, the longest first as k2 wants them, and their rows."""
+        scores, frames = log_probs * self.options.acoustic_scale, lengths.tolist()
         rows = sorted((row for row, n in enumerate(frames) if n > 0), key=lambda row: -frames[row])
-        return torch.tensor([[row, 0, frames[row]] for row in rows], dtype=torch.int32).view(-1, 3), rows
+        if has_null_frames(self.graph):
+            scores, frames = add_null_frames(scores), [2 * n + 1 for n in frames]
+        return scores, torch.tensor([[row, 0, frames[row]] for row in rows], dtype=torch.int32).view(-1, 3), rows
 
 
 def where_k2_is(log_probs: Tensor) -> Tensor:

@@ -19,13 +19,16 @@ READINGS = [list(words) for n in range(4) for words in itertools.product(LEXICON
 
 
 @pytest.fixture
-def make_totals(make_lang, tmp_path):
+def make_totals(make_lang, tmp_path, monkeypatch):
     """``make_totals(topology, exact)`` -> the sums over the graph of ``ARPA``, and its lang folder read."""
 
-    def make(topology="ctc", exact=True, options=WIDE, lexicon=LEXICON):
-        lang = make_lang(lexicon, "arpa")
-        get_engine("k2").compile(lang, tmp_path / topology, topology)
-        return TotalScores(tmp_path / topology, options, exact), read_lang(lang)
+    def make(topology="ctc", exact=True, options=WIDE, null_frames=False):
+        lang, folder = make_lang(LEXICON, "arpa"), tmp_path / f"{topology}{null_frames}"
+        monkeypatch.setattr("asl.graph.epsilon.MOST_ARCS", 0 if null_frames else 10**6)
+        get_engine("k2").compile(lang, folder, topology)
+        totals = TotalScores(folder, options, exact)
+        assert totals.graph.info["null_frames"] == null_frames
+        return totals, read_lang(lang)
 
     return make
 
@@ -62,8 +65,9 @@ def listed(lang, log_probs, length, words):
     return torch.logsumexp(torch.stack(found), 0) + arpa_paths(words)
 
 
-def test_the_sum_over_a_transcript_is_that_over_its_alignments_and_pronunciations(make_totals):
-    totals, lang = make_totals()
+@pytest.mark.parametrize("null_frames", [False, True])
+def test_the_sum_over_a_transcript_is_that_over_its_alignments_and_pronunciations(make_totals, null_frames):
+    totals, lang = make_totals(null_frames=null_frames)
     log_probs, _ = posteriors(2, 4, 4)
     lengths = torch.tensor([3, 4])
     sums = totals.of_words(log_probs, lengths, [READINGS, READINGS])
@@ -74,9 +78,9 @@ def test_the_sum_over_a_transcript_is_that_over_its_alignments_and_pronunciation
 
 
 @pytest.mark.parametrize("exact", [True, False])
-@pytest.mark.parametrize("topology", ["ctc", "compact"])
-def test_the_transcripts_add_up_to_the_graph_and_so_do_their_gradients(make_totals, topology, exact):
-    totals, _ = make_totals(topology, exact)
+@pytest.mark.parametrize("topology, null_frames", [("ctc", False), ("compact", False), ("ctc", True)])
+def test_the_transcripts_add_up_to_the_graph_and_so_do_their_gradients(make_totals, topology, null_frames, exact):
+    totals, _ = make_totals(topology, exact, null_frames=null_frames)
     log_probs, _ = posteriors(3, 3, 4)
     log_probs.requires_grad_()
     lengths = torch.tensor([2, 3, 1])  # longer than three words nothing fits
