@@ -29,6 +29,7 @@ _REPEATED = 0.75  # of the time of the first, for each repetition
 _REPEAT_STEP = 0.22  # shoulder widths from one repetition to the next, to the side
 _UNDERSHOOT, _LAX = 0.3, 0.45  # at most so far towards the neutral place, the relaxed hand
 _WEAK_DROP, _SLIP = 0.08, 0.02  # chances
+_WAY = 0.20  # seconds from one stroke to the next, about
 _EDGE = 0.16  # seconds at which the hands wait before the first sign and after the last, about
 _REST = 0.30  # seconds of a rest that is part of the sentence
 _COLOUR = 0.26
@@ -92,8 +93,8 @@ def _waiting_posture(signer: Signer, rng: np.random.Generator) -> np.ndarray:
 def _in_passing(habit: Habit, signer: Signer, pace: float, rng: np.random.Generator) -> Habit:
     """A sign as it comes out this time, within a sentence.
 
-    It is smaller, on the way to where hands move anyway, with fingers half relaxed, no two times the same; the
-    second of two hands that do the same may be left out; now and then it slips into a sign beside it.
+    It is smaller, on the way to where hands move anyway, with fingers half relaxed, no two times the same; of
+    two hands that do the same the second may be left out; now and then it slips into a sign beside it.
     """
     sign, style = habit.sign, signer.style
     slips, drops = rng.random(2) < np.array([_SLIP, _WEAK_DROP]) * style.scale
@@ -181,17 +182,72 @@ def _between(before: np.ndarray, after: np.ndarray, samples: int, lead: float) -
     return course
 
 
-def _times(
-    strokes: Sequence[float], ways: Sequence[float], edges: Sequence[float], total: Optional[float]
-) -> Tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Seconds of strokes, of the ways between them and of the waits at both ends, summing to ``total``."""
-    moving = sum(strokes) + sum(ways)
-    if total is None:
-        total = moving + sum(edges)
-    pace = min((total - min(sum(edges), 0.15 * total)) / moving, _SLOWEST)
-    spare = total - pace * moving
-    waits = np.array(edges) * spare / sum(edges)
-    return np.array(strokes) * pace, np.array(ways) * pace, waits, pace
+class _Timing(NamedTuple):
+    """When what is made: ``samples`` of wait, way, stroke, way, stroke, ..., way, wait at ``rate`` a second.
+
+    ``pace`` is how much longer than natural everything takes but the waits, ``seconds`` how long all takes.
+    """
+
+    samples: np.ndarray
+    rate: float
+    pace: float
+    seconds: float
+
+
+def _timing(
+    rows: Sequence[_Stroke], signer: Signer, rng: np.random.Generator, fps: float, total: Optional[float]
+) -> _Timing:
+    """Spread ``total`` seconds (None: as long as it takes) over strokes, ways between them and waits."""
+    strokes = np.array([row.seconds for row in rows])
+    # how far apart signs are is not known before they are made: the ways' shares of the time are drawn
+    ways = _WAY * np.exp(rng.normal(0, 0.25, len(rows) + 1)) / signer.speed
+    waits = _EDGE * np.exp(rng.normal(0, 0.5, 2))
+    for end in (0, -1):
+        if rows[end].sign is None:  # it begins or ends where hands rest
+            ways[end] *= 0.2
+    moving, waiting = strokes.sum() + ways.sum(), waits.sum()
+    total = moving + waiting if total is None else total
+    pace = min((total - min(waiting, 0.15 * total)) / moving, _SLOWEST)
+    durations = np.empty(2 * len(rows) + 3)
+    durations[[0, -1]] = waits * (total - pace * moving) / waiting
+    durations[1:-1:2], durations[2:-2:2] = pace * ways, pace * strokes
+    rate = max(_OVERSAMPLE * fps, 6.0 / (pace * strokes.min()), 3.0 / (pace * ways.min()))
+    samples = np.diff(np.round(np.cumsum(durations) * rate), prepend=0).astype(int)
+    return _Timing(samples, rate, pace, float(durations.sum()))
+
+
+def _course(
+    rows: Sequence[_Stroke],
+    timing: _Timing,
+    signer: Signer,
+    rng: np.random.Generator,
+    idle: np.ndarray,
+    rest: np.ndarray,
+) -> np.ndarray:
+    """Postures (samples, 2, 22) of a whole sentence, from wait to wait."""
+    samples = timing.samples.tolist()
+    made = [
+        _make(row, count, timing.pace, signer, rng, idle, rest) for row, count in zip(rows, samples[2:-2:2])
+    ]
+    tracks = [track for track, _ in made]
+    _keep_up(tracks, np.array([acting for _, acting in made]))
+    waiting = [
+        np.repeat((rest if rows[end].sign is None else idle)[None], max(samples[end], 2), axis=0)
+        for end in (0, -1)
+    ]
+    tracks = [waiting[0], *tracks, waiting[1]]
+    _align_turns(tracks)
+    bent = [
+        colour(track, before[-1], after[0], _COLOUR)
+        for before, track, after in zip(tracks, tracks[1:], tracks[2:])
+    ]
+    tracks[1:-1] = bent
+
+    pieces = [tracks[0][: samples[0]]]
+    for before, way, after in zip(tracks, samples[1::2], tracks[1:]):
+        pieces += [_between(before, after, way, rng.uniform(0.0, 0.6)), after]
+    pieces[-1] = tracks[-1][: samples[-1]]
+    return np.concatenate(pieces)
 
 
 def perform_sentence(
@@ -209,8 +265,8 @@ def perform_sentence(
         frames: how many frames it takes in all, at least 2; None: as many as the signer needs.
 
     Returns:
-        a Performance of exactly so many frames; ``bounds`` (acts, 2) are the first frame of each and the frame
-        after its last, at least one frame each.
+        a Performance of exactly so many frames; ``bounds`` (acts, 2) are the first frame of each and the
+        frame after its last, at least one frame each.
 
     Raises:
         AslError: no acts, or fewer than 2 frames.
@@ -219,40 +275,11 @@ def perform_sentence(
         raise AslError(f"a sentence needs a sign and 2 frames, not {len(acts)} signs in {frames} frames")
     rows = _strokes(acts, signer, rng)
     idle, rest = _waiting_posture(signer, rng), rest_posture(signer, rng)
-    # how far apart signs are is not known before they are made: the ways' shares of the time are drawn
-    ways = 0.20 * np.exp(rng.normal(0, 0.25, len(rows) + 1)) / signer.speed
-    edges = _EDGE * np.exp(rng.normal(0, 0.5, 2))
-    if rows[0].sign is None:
-        ways[0] *= 0.2
-    if rows[-1].sign is None:
-        ways[-1] *= 0.2
-    total = None if frames is None else frames / fps
-    strokes, ways, waits, pace = _times([row.seconds for row in rows], ways, edges, total)
-    rate = max(_OVERSAMPLE * fps, 6.0 / strokes.min(), 3.0 / ways.min())
-
-    # wait, way, stroke, way, stroke, ..., way, wait
-    durations = np.empty(2 * len(rows) + 3)
-    durations[0], durations[-1], durations[1:-1:2], durations[2:-2:2] = waits[0], waits[1], ways, strokes
-    samples = np.diff(np.round(np.cumsum(durations) * rate), prepend=0).astype(int)
-    made = [_make(row, int(samples[2 * i + 2]), pace, signer, rng, idle, rest) for i, row in enumerate(rows)]
-    tracks = [track for track, _ in made]
-    _keep_up(tracks, np.array([acting for _, acting in made]))
-    starts = [rest if row.sign is None else idle for row in (rows[0], rows[-1])]
-    waiting = [np.repeat(start[None], max(int(n), 2), axis=0) for start, n in zip(starts, samples[[0, -1]])]
-    tracks = [waiting[0]] + tracks + [waiting[1]]
-    _align_turns(tracks)
-    for i, bent in enumerate(
-        [colour(t, tracks[i][-1], tracks[i + 2][0], _COLOUR) for i, t in enumerate(tracks[1:-1])], 1
-    ):
-        tracks[i] = bent
-
-    pieces = [tracks[0][: int(samples[0])]]
-    for i, after in enumerate(tracks[1:]):
-        pieces.append(_between(tracks[i], after, int(samples[2 * i + 1]), rng.uniform(0.0, 0.6)))
-        pieces.append(after if i < len(rows) else after[: int(samples[-1])])
-    count = frames if frames is not None else max(int(round(durations.sum() * fps)), 2)
-    track = _sampled(np.concatenate(pieces), rate, fps, count)
-    return embody(track, _bounds(rows, samples, rate, fps, count), signer, rng, fps)
+    timing = _timing(rows, signer, rng, fps, None if frames is None else frames / fps)
+    course = _course(rows, timing, signer, rng, idle, rest)
+    count = frames if frames is not None else max(int(round(timing.seconds * fps)), 2)
+    track = _sampled(course, timing.rate, fps, count)
+    return embody(track, _bounds(rows, timing, fps, count), signer, rng, fps)
 
 
 def _sampled(course: np.ndarray, rate: float, fps: float, frames: int) -> np.ndarray:
@@ -264,13 +291,15 @@ def _sampled(course: np.ndarray, rate: float, fps: float, frames: int) -> np.nda
     return (1 - share) * course[first] + share * course[first + 1]
 
 
-def _bounds(rows: Sequence[_Stroke], samples: np.ndarray, rate: float, fps: float, frames: int) -> np.ndarray:
+def _bounds(rows: Sequence[_Stroke], timing: _Timing, fps: float, frames: int) -> np.ndarray:
     """First frame of each act and the frame after its last: (acts, 2)."""
-    ends = np.cumsum(samples)[2:-2:2]
-    starts = ends - samples[2:-2:2]
+    ends = np.cumsum(timing.samples)[2:-2:2]
+    starts = ends - timing.samples[2:-2:2]
     index = np.array([row.act for row in rows])
     acts = index[-1] + 1
     first = np.array([starts[index == act].min() for act in range(acts)])
     last = np.array([ends[index == act].max() for act in range(acts)])
-    first = np.clip(np.round(first / rate * fps).astype(int), 0, frames - 1)
-    return np.stack([first, np.clip(np.round(last / rate * fps).astype(int), first + 1, frames)], axis=1)
+    first = np.clip(np.round(first / timing.rate * fps).astype(int), 0, frames - 1)
+    return np.stack(
+        [first, np.clip(np.round(last / timing.rate * fps).astype(int), first + 1, frames)], axis=1
+    )
