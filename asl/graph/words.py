@@ -11,8 +11,8 @@ from asl.graph.lattice import Lattice, empty_lattice, prune
 # Kaldi's default of 1/1024 would move scores by up to that at each word
 _DELTA = 1e-5
 # a lattice whose words need more states is pruned until it fits: determinization can be exponential
-MOST_STATES = 20_000
-_NARROWER, _NARROW = 0.7, 1e-3
+MOST_STATES = 5_000
+_NARROWER, _NARROW = 0.6, 1e-3
 log = logging.getLogger(__name__)
 
 
