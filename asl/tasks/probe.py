@@ -151,15 +151,20 @@ def _add(to: Dict[str, List[np.ndarray]], name: str, value: Tensor) -> None:
 def code_counts(task: PretrainTask, descriptors: Tensor, known: Tensor) -> Dict[str, Tensor]:
     """Frames of each code, ``(batch, 2 hands, codes)`` of each codebook; the leading hand comes first."""
     codes = task.head.quantizer(descriptors)
-    movement = descriptors.split(list(DESCRIPTORS.values()), dim=-1)[list(DESCRIPTORS).index("movement")]
-    moved = movement.norm(dim=-1).sum(dim=1)  # (batch, hands); 0 where not known
-    order = moved.sort(dim=1, descending=True, stable=True).indices
+    order = leading_first(descriptors)
     found = {}
     for i, (name, book) in enumerate(task.head.quantizer.books.items()):
         onehot = torch.nn.functional.one_hot(codes[..., i], book.size) * known[..., i, None]
         hands = onehot.sum(dim=1).float()
         found[name] = hands.gather(1, order[..., None].expand_as(hands))
     return found
+
+
+def leading_first(descriptors: Tensor) -> Tensor:
+    """Each clip's hands, ``(batch, 2)``, the one that moves more first."""
+    movement = descriptors.split(list(DESCRIPTORS.values()), dim=-1)[list(DESCRIPTORS).index("movement")]
+    moved = movement.norm(dim=-1).sum(dim=1)  # (batch, hands); 0 where not known
+    return moved.sort(dim=1, descending=True, stable=True).indices
 
 
 def _probe_one(

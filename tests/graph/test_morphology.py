@@ -153,7 +153,8 @@ def best_path_of(lm):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("topology", ["ctc", "compact"])
 def test_both_engines_find_the_words_of_g_through_all_rules(engine, topology, tmp_path):
-    glosses = {"a": [["x"]], "a2": [["y"]], "b": [["z"], ["x", "y"]], "pu": [["y", "z"]], "A": [["w"]], "B": [["w", "z"]]}
+    glosses = {"a": [["x"]], "a2": [["y"]], "b": [["z"], ["x", "y"]], "pu": [["y", "z"]], "A": [["w"]]}
+    glosses["B"] = [["w", "z"]]
     rules_text = RULES["all"].replace("delete loc-\n", "")
     lang_dir, rules = make(tmp_path, glosses, rules_text)
     compile_graph(str(lang_dir), str(tmp_path / "graph"), str(tmp_path / "G.arpa"), engine, topology,

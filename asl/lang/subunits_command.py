@@ -1,0 +1,70 @@
+"""``asl lexicon``: another lang folder, with other tokens for the same words."""
+
+from pathlib import Path
+from typing import List, Optional
+
+from asl.common.errors import AslError, did_you_mean
+from asl.common.files import atomic_path
+from asl.lang.folder import read_lang
+from asl.lang.phonology import read_phonology
+from asl.lang.prepare import write_lang
+from asl.lang.subunits import (
+    PHONOLOGY_FEATURES,
+    Subunits,
+    describe,
+    phonology_units,
+    sentencepiece_units,
+)
+
+KINDS = ("words", "phonology", "sentencepiece")
+
+
+def lexicon(
+    out: str,
+    kind: str = "words",
+    lang: str = "data/lang",
+    transition: bool = False,
+    phonology: Optional[str] = None,
+    features: List[str] = list(PHONOLOGY_FEATURES),
+    size: int = 200,
+    model: str = "unigram",
+) -> None:
+    """Write a lang folder with the words of another one and other units; train with --data.lang NAME.
+
+    Units of pre-training codes are made by 'asl lexicon codes'.
+
+    Args:
+        out: folder to write, for example data/lang_phon.
+        kind: words (each word is its own unit), phonology (values of ASL-LEX features) or sentencepiece (pieces of
+            the spelling).
+        lang: folder whose words are taken.
+        transition: a token <trans> for the movement between two signs: training targets hold it between words, the
+            decoding graph has it as an option there.
+        phonology: the table of features (asl phonology makes it); default: LANG/phonology.tsv.
+        features: columns of the table, one unit each, in this order.
+        size: pieces of kind sentencepiece at most.
+        model: unigram or bpe, for kind sentencepiece.
+
+    Raises:
+        AslError: the lang folder or the table is incomplete or wrong, or a kind or feature is unknown.
+    """
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS)
+        raise AslError(f"no kind of lexicon {kind!r}{hint}; there are {', '.join(KINDS)}, and 'asl lexicon codes'")
+    if Path(out).resolve() == Path(lang).resolve():
+        raise AslError(f"--out {out} is the lang folder that is read; give another one, what was trained on it would "
+                       "not fit it any more")
+    words = read_lang(lang).words
+    if kind == "phonology":
+        made = phonology_units(words, read_phonology(phonology or Path(lang) / "phonology.tsv"), features)
+    elif kind == "sentencepiece":
+        made = sentencepiece_units(words, size, model)
+    else:
+        made = Subunits({word: [[word]] for word in words}, [], {})
+    write_lang(words, out, made.lexicon, transition=transition)
+    for name, content in made.files.items():
+        with atomic_path(Path(out) / name) as tmp:
+            tmp.write_bytes(content)
+    print(f"{out}: {describe(made.lexicon, made.whole)}")
+    if transition:
+        print(f"{out}: <trans> is the movement between two signs")
