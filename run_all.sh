@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run every recipe from its corpus to a scored table, and print one table of all.
-#   ./run_all.sh                  on small synthetic corpora in the owners' formats, in run_all/ (15 minutes)
+#   ./run_all.sh                  on small synthetic corpora in the owners' formats, in run_all/ (25 minutes)
 #   ./run_all.sh --corpora DIR    on the real corpora that are in DIR (DIR/wlasl, ...), in egs/
 # The environment is set up if it is not there. What is done already is not done again.
 
@@ -37,6 +37,8 @@ for file in egs/*/conf/run_all.txt; do
   if [ $kind = real ]; then
     corpus=$corpora/$name recipe=egs/$name
     if ! [ -d "$corpus" ]; then echo "$name: not in $corpora, left out"; continue; fi
+    needs=$(sed -n 's/^needs //p' "$file")
+    if ! [ -e "$corpus/$needs" ]; then echo "$name: $corpus has no $needs (landmarks), left out"; continue; fi
   else
     corpus=run_all/corpora/$name recipe=run_all/$name
     "${asl[@]}" synthesize "$corpus" --format "$name"

@@ -93,7 +93,8 @@ def _splits(root: Path) -> List[str]:
     """The splits that have manifests, train, val and test first."""
     found = {p.parent.name for p in root.glob("*/recordings.jsonl.gz")}
     if not found:
-        raise AslError(f"{root} has no <split>/recordings.jsonl.gz; run stage 1 (asl prepare) first")
+        raise AslError(f"{root} has no <split>/recordings.jsonl.gz; run stage 1 (asl prepare) first: it "
+                       "writes none where the corpus has no landmarks, and says so")
     return sorted(found, key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s))
 
 
