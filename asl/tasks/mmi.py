@@ -22,9 +22,9 @@ class MmiTask(DiscriminativeTask):
     restricted to the paths that say the transcript, in all pronunciations, so that the loss is never below 0 in
     an exact search.
 
-    A large grammar is a large graph for k2, which has no back-off arcs. With the 1,100 glosses of PHOENIX a bigram
-    has two million arcs, of which a search with ``beam`` 8 and ``max_active`` 200 looks at enough; a unigram in the
-    topology ``compact`` has 4,402, and can be searched as a whole.
+    A large grammar is a large graph for k2, which takes back-off arcs out or doubles the frames for them. With the
+    1,100 glosses of PHOENIX a bigram has two million arcs, of which a search with ``beam`` 8 and ``max_active`` 200
+    looks at enough; a unigram in the topology ``compact`` has 4,402, and can be searched as a whole.
 
     Args:
         encoder: the network below the head, see ``DiscriminativeTask``.
