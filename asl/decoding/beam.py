@@ -10,7 +10,7 @@ from asl.common.errors import AslError
 from asl.decoding.align import viterbi_alignment
 from asl.decoding.hypothesis import Hypothesis, check_log_probs
 from asl.decoding.times import token_runs
-from asl.lang.tokens import TokenTable
+from asl.lang.tokens import TRANSITION, TokenTable
 
 
 def prefix_beam_search(
@@ -33,7 +33,7 @@ def prefix_beam_search(
             hypothesis gets times, from its best alignment.
 
     Returns:
-        Hypotheses; the score is the log-probability summed over the alignments that the beam held (over
+        Hypotheses, transitions left out of their words; the score is the log-probability summed over the alignments that the beam held (over
         all of them, where the beam holds every prefix), the confidence that probability.
 
     Raises:
@@ -42,19 +42,33 @@ def prefix_beam_search(
     if not 1 <= nbest <= beam:
         raise AslError(f"nbest is {nbest} and the beam {beam}; expected 1 <= nbest <= beam")
     frames = check_log_probs(log_probs, lengths, len(tokens)).cpu().double().numpy()
+    between = tokens.id(TRANSITION) if TRANSITION in tokens else 0
     out: List[List[Hypothesis]] = []
     for row, length in enumerate(lengths.tolist()):
-        found = search_prefixes(frames[row, :length], beam)[:nbest]
+        prefixes = search_prefixes(frames[row, :length], beam)
+        found = _without(prefixes, between)[:nbest]
         nbests = [
             Hypothesis(tokens.decode(ids), score, None, min(1.0, float(np.exp(score))))
-            for ids, score in found
+            for ids, score, _ in found
         ]
         if frame_shift is not None:
-            path, _ = viterbi_alignment(frames[row, :length], found[0][0])
+            path, _ = viterbi_alignment(frames[row, :length], found[0][2])
             shift = frame_shift[row]
-            nbests[0].times = [(first * shift, end * shift) for _, (first, end) in token_runs(path)]
+            runs = [span for token, span in token_runs(path) if token != between]
+            nbests[0].times = [(first * shift, end * shift) for first, end in runs]
         out.append(nbests)
     return out
+
+
+def _without(prefixes: List[Tuple[List[int], float]], between: int) -> List[Tuple[List[int], float, List[int]]]:
+    """Join prefixes that differ in the token ``between`` alone; return the rest, the sum, and the best with it."""
+    scores: Dict[Tuple[int, ...], float] = {}
+    whole: Dict[Tuple[int, ...], List[int]] = {}
+    for ids, score in prefixes:  # the best first
+        words = tuple(token for token in ids if token != between)
+        whole.setdefault(words, ids)
+        scores[words] = float(np.logaddexp(scores.get(words, -np.inf), score))
+    return [(list(words), scores[words], whole[words]) for words in sorted(scores, key=lambda w: -scores[w])]
 
 
 def search_prefixes(log_probs: np.ndarray, beam: int) -> List[Tuple[List[int], float]]:

@@ -6,7 +6,7 @@ import torch
 
 from asl.decoding.hypothesis import Hypothesis, check_log_probs
 from asl.decoding.times import token_runs
-from asl.lang.tokens import TokenTable
+from asl.lang.tokens import TRANSITION, TokenTable
 
 
 def greedy_search(
@@ -15,7 +15,7 @@ def greedy_search(
     tokens: TokenTable,
     frame_shift: Optional[Sequence[float]] = None,
 ) -> List[List[Hypothesis]]:
-    """Return for each utterance its one greedy hypothesis; its words are tokens.
+    """Return for each utterance its one greedy hypothesis; its words are tokens, transitions left out.
 
     Args:
         log_probs: ``(batch, frames, tokens)``, normalised, blank is 0.
@@ -31,9 +31,10 @@ def greedy_search(
     """
     log_probs = check_log_probs(log_probs, lengths, len(tokens)).cpu()
     best, ids = log_probs.max(dim=2)
+    between = tokens.id(TRANSITION) if TRANSITION in tokens else 0
     out: List[List[Hypothesis]] = []
     for row, length in enumerate(lengths.tolist()):
-        runs = token_runs(ids[row, :length].tolist())
+        runs = [run for run in token_runs(ids[row, :length].tolist()) if run[0] != between]
         times = None
         if frame_shift is not None:
             times = [(first * frame_shift[row], end * frame_shift[row]) for _, (first, end) in runs]

@@ -46,9 +46,11 @@ def word_times(
         frame_shift: seconds from one frame of the network's output to the next.
 
     Returns:
-        ``(start, end)`` for each word; None where ``words`` cannot be spelt with the tokens in ``frames``.
+        ``(start, end)`` for each word; None where ``words`` cannot be spelt with the tokens in ``frames``. Tokens
+        of none of the words (the transition between signs, glosses that rules of morphology drop) are passed over.
     """
-    groups = _groups(token_runs(frames))
+    own = {unit for word in words for units in spelling.get(word, ()) for unit in units}
+    groups = _groups([run for run in token_runs(frames) if run[0] in own])
     for spelt in _spellings(words, spelling, [token for token, _ in groups]):
         spans: List[Span] = []
         for (_, runs), count in zip(groups, _group_sizes(spelt)):

@@ -33,7 +33,7 @@ def decode(
     nbest: int = 10,
     beam_size: int = 16,
     beam: Optional[float] = None,
-    lattice_beam: float = 20.0,
+    lattice_beam: float = 8.0,
     min_active: Optional[int] = None,
     max_active: Optional[int] = None,
     acoustic_scale: Optional[float] = None,
@@ -61,7 +61,8 @@ def decode(
         exp: experiment folder; holds everything about the network. Of several the outputs are averaged.
         data: the recipe's data folder.
         split: which split.
-        method: softmax (isolated signs), greedy, beam (prefix beam search) or graph; auto: softmax or greedy.
+        method: softmax (isolated signs), greedy, beam (prefix beam search) or graph; auto: softmax or greedy, or graph
+            where words are rows of units.
         out: folder for hyp.jsonl and decode.json; default EXP/decode_SPLIT_METHOD.
         checkpoint: last, best, ema, or the run's own mean_last or mean_best; default: its own rule.
         views: look at each clip in so many ways (as it is, mirrored, cut a little at its ends: see
@@ -72,7 +73,7 @@ def decode(
         graph: folder of the compiled graph; default EXP/graph.
         nbest: hypotheses kept for each clip.
         beam_size: prefixes kept in each frame by method beam.
-        beam: width of the search in the graph, natural logarithm; default 20, or what was tuned.
+        beam: width of the search in the graph, natural logarithm; default 16, or what was tuned.
         lattice_beam: what is worse than the best path by more than this is not in the lattice.
         min_active: states kept in each frame at least, where the engine has it.
         max_active: states kept in each frame at most, where the engine has it (kaldi: with --lattice false).

@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 
 from asl.common.errors import AslError
 from asl.landmarks.views import first_views
+from asl.lang.folder import read_lang
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
 from asl.tasks import experiment, run_data
@@ -72,7 +73,9 @@ def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.
     """The method that ``auto`` stands for; AslError where it or the networks do not fit one another."""
     first = loaded[0]
     is_ctc = isinstance(first.task, CtcTask)
-    method = ("greedy" if is_ctc else "softmax") if method == "auto" else method
+    entries = read_lang(first.lang).entries
+    plain = "greedy" if all(units == (word,) for word, units in entries) else "graph"
+    method = (plain if is_ctc else "softmax") if method == "auto" else method
     if method not in METHODS:
         raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
     if (method == "softmax") == is_ctc:
@@ -80,6 +83,10 @@ def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.
         raise AslError(
             f"{exps[0]} ({type(first.task).__name__}): method {method} does not fit it, use {fits}"
         )
+    if method in ("greedy", "beam") and plain == "graph":
+        word, units = next(entry for entry in entries if entry[1] != (entry[0],))
+        raise AslError(f"{exps[0]}: method {method} gives units, and its words are rows of units ({word} is "
+                       f"{' '.join(units)}); use method graph")
     if len(set(exps)) < len(exps):
         raise AslError(f"--exp names {', '.join(exps)}: one of them twice; give different experiments")
     tokens = (first.lang / "tokens.txt").read_bytes()

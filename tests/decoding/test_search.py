@@ -46,6 +46,23 @@ def test_a_beam_that_holds_every_prefix_gives_exact_probabilities(seed):
         assert found[(1, 2)] == pytest.approx(-float(losses), abs=1e-4)
 
 
+def test_transitions_are_no_words_and_readings_that_differ_in_them_are_one():
+    table = TokenTable(["u", "<trans>"])
+    log_probs, lengths = posteriors(2, 5, 3, seed=11)
+    nbests = prefix_beam_search(log_probs, lengths, table, beam=400, nbest=400, frame_shift=[0.1, 0.1])
+    greedy = greedy_search(log_probs, lengths, table, frame_shift=[0.1, 0.1])
+    for row, nbest in enumerate(nbests):
+        expected = defaultdict(float)
+        for said, score in probabilities(log_probs[row, :lengths[row]].double().numpy()).items():
+            expected[tuple(token for token in said if token != 2)] += math.exp(score)
+        assert {tuple(table.encode(h.words)): math.exp(h.score) for h in nbest} == pytest.approx(dict(expected))
+        assert nbest == sorted(nbest, key=lambda hypothesis: -hypothesis.score)
+        for hypothesis in (nbest[0], greedy[row][0]):
+            assert set(hypothesis.words) <= {"u"} and len(hypothesis.times) == len(hypothesis.words)
+    # u, a transition, u again: two words, and of the transition's frames none
+    assert word_times([1, 1, 0, 2, 1], ["u", "u"], {"u": [(1,)]}, 1.0) == [(0.0, 2.0), (4.0, 5.0)]
+
+
 def test_a_narrow_beam_finds_the_best_of_peaked_posteriors():
     log_probs, lengths = posteriors(4, 6, 3, seed=7, peak=6.0)
     for row, nbest in enumerate(prefix_beam_search(log_probs, lengths, TABLE, beam=4, nbest=3)):
