@@ -238,6 +238,7 @@ def test_kenlm_asked_of_the_same_arpa_agrees(smoothing, order, options, tmp_path
         assert other.finish(theirs)[1] * math.log(10) == pytest.approx(lm.finish(mine), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_sentences_of_ten_thousand_words(tmp_path):
     rng = np.random.default_rng(0)
     ids = (10_000 * rng.random(700_000) ** 3).astype(int)
