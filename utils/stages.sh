@@ -76,15 +76,23 @@ decode_and_score() {
 }
 
 # decode_graph SPLIT NAME GRAPH METRIC [OPTION...]: the same through the graph in the folder GRAPH, with options of
-# asl decode; --rescore LM among them counts as an input. The hypotheses go into decode_SPLIT_NAME.
+# asl decode; --rescore LM and --tuned DIR among them count as inputs. The hypotheses go into decode_SPLIT_NAME.
 decode_graph() {
   local split=$1 name=$2 graph=$3 metric=$4 inputs=("$3") word before=
   shift 4
   for word in "$@"; do
-    if [ "$before" = --rescore ]; then inputs+=("$word"); fi
+    case $before in --rescore | --tuned) inputs+=("$word") ;; esac
     before=$word
   done
   decode_into "$exp/decode_${split}_$name" "$split" "$metric" "${inputs[@]}" -- --method graph --graph "$graph" "$@"
+}
+
+# tune_scales SPLIT GRAPH DIR: what the grammar and each word should weigh, by the WER of SPLIT; into DIR.
+tune_scales() {
+  step --in "$exp/train.json" "$exp/checkpoints" "data/$1/cuts.jsonl.gz" data/landmarks "$2" \
+    --out "$3" --via="$decode_cmd" -- \
+    asl tune --exp "$exp" --data data --split "$1" --graph "$2" --engine "$engine" --out "$3" \
+    ${score_options[@]+"${score_options[@]}"}
 }
 
 # decode_into DIR SPLIT METRIC [INPUT...] -- OPTION...: what the others share.
