@@ -16,6 +16,7 @@ holistic143         143  body down to the hips 25, and holistic118
 holistic118         118  nose 4, lips 40, eyes 32, hands: the points of the best 250-sign contest entry
 hands_body67         67  body down to the hips 25, hands
 hands_body51         51  nose, ears, shoulders, elbows, wrists, and hands
+nose_wrists3          3  nose, left hand, right hand, a point each: x and y only (RWTH-BOSTON-104's)
 openpose137         137  OpenPose: body 25, face 70, hands; x and y only
 ===============  ======  ====================================================================================
 """
@@ -163,6 +164,7 @@ def _all_layouts() -> List[Layout]:
         _layout("holistic118", XYZ, face=contest, **hands),
         _layout("hands_body67", XYZV, pose=POSE[:25], **hands),
         _layout("hands_body51", XYZV, pose=few, **hands),
+        _layout("nose_wrists3", ("x", "y"), pose=["nose", "left_wrist", "right_wrist"]),
         _layout("openpose137", ("x", "y", "visibility"), pose=OPENPOSE, face=face70, **hands),
     ]
 

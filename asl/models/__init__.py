@@ -10,5 +10,6 @@ from asl.models.conv_transformer import ConvTransformer
 from asl.models.encoder import Encoder
 from asl.models.graph_conv import GraphFrontEnd
 from asl.models.heads import CtcHead, SignClassifier
+from asl.models.tdnn import Tdnn
 
-__all__ = ["BiLstm", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier"]
+__all__ = ["BiLstm", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier", "Tdnn"]

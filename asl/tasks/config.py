@@ -154,7 +154,7 @@ def _add_data(parser: ArgumentParser) -> None:
 
 
 # a class of any other module is named with it, module.Name
-TASK_MODULES = ("asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.mmi", "asl.tasks.mwer", "asl.tasks.pretrain")
+TASK_MODULES = ("asl.tasks.aligned", "asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.mmi", "asl.tasks.mwer", "asl.tasks.pretrain")
 
 
 def import_classes() -> None:
