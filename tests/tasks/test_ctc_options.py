@@ -90,7 +90,7 @@ def sum_of_rows(made, b, mix, texts):
         share = mix.share if lengths[i] >= {0: 6, 1: 1, 2: 3}[j] else 1.0
         log_probs, n = made((share * clip + (1 - share) * other)[None], lengths[i:i + 1])
         for part, text in ((share, texts[i]), (1 - share, texts[j])):
-            total += part * float(ctc_loss(log_probs, n, text, torch.tensor([len(text)]))[0]) / 3
+            total += part * ctc_loss(log_probs, n, text, torch.tensor([len(text)])).item() / 3
     return total
 
 
