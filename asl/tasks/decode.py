@@ -43,7 +43,7 @@ def decode(
     lattice: bool = True,
     mbr: bool = False,
     rescore: Optional[str] = None,
-    rescore_scale: float = 1.0,
+    rescore_scale: Optional[float] = None,
     rescore_keep: float = 0.0,
     cache_weight: float = 0.0,
     video: Optional[str] = None,
@@ -85,7 +85,7 @@ def decode(
         mbr: put the reading of least expected word errors first, not the most probable one.
         rescore: a language model that takes the place of the graph's grammar: an .arpa file (the lattices are
             rescored) or the folder of a neural one (the n-best lists are).
-        rescore_scale: its weight.
+        rescore_scale: its weight; default: what the graph's grammar has (--lm-scale).
         rescore_keep: share of the graph's own grammar that stays beside it, 0 to 1.
         cache_weight: mix the words of the video's previous sentences into the .arpa of --rescore.
         video: pattern of ids with two groups, the video and the sentence's number in it; for the cache.

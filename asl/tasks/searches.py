@@ -96,7 +96,7 @@ class GraphSetting(NamedTuple):
     mbr: bool
     nj: int
     rescore: Optional[str]
-    rescore_scale: float
+    rescore_scale: Optional[float]
     rescore_keep: float
     cache_weight: float
     video: Optional[str]
@@ -128,16 +128,18 @@ class Graph(Method):
 
     def _add_rescoring(self, path: str, wide: SearchOptions) -> None:
         given, graph, passes = self.given, self.searcher.graph, self.searcher.passes
-        for name in ("rescore", "rescore_scale", "rescore_keep", "cache_weight"):
+        for name in ("rescore", "rescore_keep", "cache_weight"):
             self.options[name] = getattr(given, name)
+        new_scale = wide.lm_scale if given.rescore_scale is None else given.rescore_scale
+        self.options["rescore_scale"] = new_scale
         if not 0 <= given.rescore_keep <= 1:
             raise AslError(f"--rescore-keep {given.rescore_keep}: give a share from 0 (none of the graph's grammar) to 1")
         old_scale = wide.lm_scale * (1 - given.rescore_keep)
         lm = open_lm(path, given.cache_weight)
         if hasattr(lm, "step"):
-            passes.rescoring = lattice_rescoring(graph, lm, old_scale, given.rescore_scale)
+            passes.rescoring = lattice_rescoring(graph, lm, old_scale, new_scale)
         else:
-            self.nbest_pass = NbestRescoring(graph, lm, old_scale, given.rescore_scale, given.video)
+            self.nbest_pass = NbestRescoring(graph, lm, old_scale, new_scale, given.video)
 
     def search(self, batch: Outputs, shift: Optional[List[float]]) -> list:
         wanted = None

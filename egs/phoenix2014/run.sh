@@ -10,7 +10,7 @@ recipe_help="Sentences of PHOENIX-2014, from --corpus-dir (annotations/manual, f
 option protocol signer-dependent "signer-dependent|si5" "the owner's splits, or Signer05 alone in val and test"
 option labels normalised "normalised|raw" "train labels as the references are, or as the annotators wrote them"
 option order 3 count "of the n-gram that the graph is compiled with; rescoring takes one order more"
-option tune false flag "choose what that grammar and each word weigh on val, and decode with it, too"
+option tune false flag "choose on val what each grammar and each word weigh, and decode with that"
 option rescore "" text "rescore with this instead: an ARPA file, or the folder of a neural model (asl lm neural)"
 option finetune none "none|mmi|mwer" "train on through the graph in stage 5 (needs k2)"
 option seed 0 number "seed of everything that is random in training"
@@ -92,14 +92,16 @@ if stage 6 "decode and score"; then
     decode_and_score "$split" greedy wer
     decode_and_score "$split" beam wer
     decode_graph "$split" lexicon "$graphs/lexicon" wer --lm-scale 0
+    scales=()
     for graph in 2-gram "$order-gram"; do
-      decode_graph "$split" "$graph" "$graphs/$graph" wer
+      if $tune; then
+        tune_scales val "$graphs/$graph" "$exp/tune_$graph"
+        scales=(--tuned "$exp/tune_$graph")
+      fi
+      decode_graph "$split" "$graph" "$graphs/$graph" wer ${scales[@]+"${scales[@]}"}
     done
-    if $tune; then
-      tune_scales val "$graphs/$order-gram" "$exp/tune_$order-gram"
-      decode_graph "$split" "$order-gram_tuned" "$graphs/$order-gram" wer --tuned "$exp/tune_$order-gram"
-    fi
-    decode_graph "$split" rescored "$graphs/$order-gram" wer --rescore "${rescore:-data/lang/$((order + 1))-gram.arpa}"
+    decode_graph "$split" rescored "$graphs/$order-gram" wer ${scales[@]+"${scales[@]}"} \
+      --rescore "${rescore:-data/lang/$((order + 1))-gram.arpa}"
   done
 fi
 
