@@ -65,5 +65,5 @@ def _summary(errors: np.ndarray) -> Dict[str, float]:
     size = np.abs(errors)
     return {
         "mean": round(float(size.mean()), 3), "median": round(float(np.median(size)), 3),
-        "bias": round(float(errors.mean()), 3), "within_2": round(100 * float((size <= 2 + 1e-6).mean()), 2),
+        "bias": round(float(errors.mean()), 3), "within_2": round(100 * float((size < 2.05).mean()), 2),
     }  # fmt: skip
