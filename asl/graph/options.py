@@ -27,8 +27,8 @@ class SearchOptions:
     both engines; the best path depends on the ratios of the three alone, confidences on their size too.
     """
 
-    beam: float = 20.0
-    lattice_beam: float = 10.0
+    beam: float = 16.0
+    lattice_beam: float = 8.0
     min_active: Optional[int] = None
     max_active: Optional[int] = None
     acoustic_scale: float = 1.0
