@@ -8,19 +8,6 @@ from asl.common.errors import AslError
 from asl.common.glosses import RULES, clean_sentence
 from asl.lang.morphology import read_morphology
 
-PHOENIX = r"""
-# the clean-up of PHOENIX-2014
-delete    loc- cl- qu- poss- lh- -PLUSPLUS
-rewrite   S0NNE SONNE
-rewrite   HABEN2 HABEN
-replace   ZEIGEN ZEIGEN-BILDSCHIRM
-rewrite   ([A-Z][A-Z])RAUM$ \1     # SUEDWESTRAUM
-compound  WIE AUSSEHEN WIE-AUSSEHEN
-letters   + [A-Z] SCH NN
-repeats   [A-Z]+
-drop      __EMOTION__ __PU__ __LEFTHAND__ __EPENTHESIS__
-"""
-
 
 def rules(tmp_path, text):
     (tmp_path / "morphology.txt").write_text(text, encoding="utf-8")
@@ -52,13 +39,23 @@ def test_what_a_rule_does(tmp_path, text, sentence, expected):
     assert rules(tmp_path, text).apply(sentence.split()) == expected.split()
 
 
-def test_the_rules_of_phoenix_are_its_clean_up(tmp_path):
-    morphology = rules(tmp_path, PHOENIX)
+def test_the_rules_of_phoenix_are_its_clean_up(root):
+    morphology = read_morphology(root / "egs" / "phoenix2014" / "conf" / "morphology.txt")
     glosses = ("loc-BERG BERG BERG-PLUSPLUS A B SCH NN A+B WIE AUSSEHEN ZEIGEN HABEN2 S0NNE SUEDRAUM RAUM __PU__ "
                "__EMOTION__ NICHT-HABEN lh-ZEIGEN __ON__ __OFF__ loc-").split()  # fmt: skip
     random.seed(0)
     for _ in range(2000):
         sentence = random.choices(glosses, k=random.randint(0, 8))
+        assert morphology.apply(sentence) == clean_sentence(sentence, RULES["phoenix2014"]), sentence
+
+
+@pytest.mark.corpora
+def test_every_train_sentence_of_phoenix_comes_out_as_its_clean_up_has_it(root, corpora):
+    morphology = read_morphology(root / "egs" / "phoenix2014" / "conf" / "morphology.txt")
+    table = corpora / "phoenix2014" / "annotations" / "manual" / "train.corpus.csv"
+    sentences = [line.split("|")[3].split() for line in table.read_text(encoding="utf-8").splitlines()[1:]]
+    assert len(sentences) == 5672
+    for sentence in sentences:
         assert morphology.apply(sentence) == clean_sentence(sentence, RULES["phoenix2014"]), sentence
 
 
