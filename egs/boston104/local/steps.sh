@@ -1,0 +1,100 @@
+# Sourced by run.sh: what is done in each fold, and with all folds together.
+# shellcheck shell=bash disable=SC2154  # run.sh sets the variables
+
+# in_folds FUNCTION: call it in the folder of each fold, exp/foldN, which has corpus/, data/ and exp/ of its own
+in_folds() {
+  for ((fold = 0; fold < folds; fold++)); do
+    if ! $dry_run; then mkdir -p "$recipe_dir/exp/fold$fold" && cd "$recipe_dir/exp/fold$fold"; fi
+    "$1"
+  done
+  cd "$recipe_dir"
+}
+
+prepare() {
+  step --listing "$corpus_dir" --out corpus/corpus.csv corpus/words.ctm -- \
+    "$python" "$recipe_dir/local/prepare.py" --corpus-dir "$corpus_dir" --fold "$fold" --folds "$folds" --out corpus
+  step --in corpus --out data/report.json data/val data/lang -- asl prepare csv --corpus-dir corpus --out data
+  step --in data/lang/words.txt --out data/lang_states -- "$python" "$recipe_dir/local/states.py" --states "$states"
+}
+
+prepare_all() { # data/val: every sentence, for scoring
+  step --listing "$corpus_dir" --out corpus/corpus.csv -- \
+    "$python" local/prepare.py --corpus-dir "$corpus_dir" --fold all --out corpus
+  step --in corpus --out data/report.json data/val -- asl prepare csv --corpus-dir corpus --out data
+}
+
+import() {
+  step --in data/report.json data/val/recordings.jsonl.gz --out data/landmarks/report.json data/val/cuts.jsonl.gz \
+    --via="$import_cmd" -- asl landmarks import --data data --nj "$nj" --layout nose_wrists3
+  local order
+  for order in 2 3; do # Witten-Bell: Kneser-Ney's discounts want more than 500 words
+    step --in data/train/supervisions.jsonl.gz --out "data/lang/$order-gram.arpa" -- asl lm train \
+      --data data --split train --order "$order" --smoothing witten-bell --out "data/lang/$order-gram.arpa"
+  done
+  [ "$stitch" -eq 0 ] || step --in data/train/cuts.jsonl.gz corpus/words.ctm data/lang/2-gram.arpa \
+    --out data/train_stitched/cuts.jsonl.gz -- \
+    asl stitch --alignments corpus/words.ctm --lm data/lang/2-gram.arpa --count "$stitch"
+}
+
+train() {
+  step --in "$config" data/lang_states data/landmarks data/train/cuts.jsonl.gz corpus/words.ctm \
+    ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
+    --via="$train_cmd" --again=--force -- asl train --config "$config" --exp "$exp" \
+    ${start[@]+"${start[@]}"} --seed "$seed" --devices "$devices"
+}
+
+graphs() { # the lexicon alone: the bigram's graph with a grammar of weight 0
+  local order
+  for order in 2 3; do
+    step --in data/lang_states "data/lang/$order-gram.arpa" --out "$exp/graph$order" -- asl graph compile \
+      --lang data/lang_states --grammar "data/lang/$order-gram.arpa" --engine "$engine" --out "$exp/graph$order"
+  done
+}
+
+tune_one() { # tune_one NAME GRAPH: errors of every combination of lm_scales and penalties in this fold
+  step --in "$exp/train.json" "$exp/$2" data/val/cuts.jsonl.gz --out "$exp/tune_$1/best.json" -- asl tune \
+    --exp "$exp" --graph "$exp/$2" --engine "$engine" --acoustic-scales 1 --lm-scales "${lm_scales[@]}" \
+    --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$exp/tune_$1"
+}
+
+tune() {
+  local lm_scales=(0) penalties=(0 2 4 6 8 12)
+  tune_one lexicon graph2
+  lm_scales=(0.5 1 1.5 2 3 4) penalties=(-8 -6 -4 -2 0 2)
+  tune_one bigram graph2
+  tune_one trigram graph3
+}
+
+decode() {
+  local way graph
+  for way in lexicon bigram trigram; do
+    graph=$exp/graph2 && [ "$way" != trigram ] || graph=$exp/graph3
+    step --in ../fold*/"$exp/tune_$way/best.json" --out "$exp/scales_$way/best.json" -- "$python" "$recipe_dir/local/folds.py" \
+      scales --tune ../fold*/"$exp/tune_$way" --own "$exp/tune_$way" --out "$exp/scales_$way"
+    decode_graph val "$way" "$graph" wer --tuned "$exp/scales_$way"
+  done
+  if [ "$states" -eq 1 ]; then decode_and_score val greedy wer; fi
+  step --in "$exp/train.json" data/val/cuts.jsonl.gz --out "$exp/align/align.ctm" -- \
+    asl align --exp "$exp" --split val --extent spikes --out "$exp/align"
+}
+
+hmm() {
+  step --in data/train/cuts.jsonl.gz data/val/cuts.jsonl.gz corpus/words.ctm data/lang/2-gram.arpa \
+    --out exp/hmm/decode_val_hmm/hyp.jsonl -- asl baseline hmm --alignments corpus/words.ctm --lm data/lang/2-gram.arpa
+}
+
+join() { # join DECODE-FOLDER: the folds' hypotheses as one set, scored against all sentences
+  step --in exp/fold*/"$1/hyp.jsonl" --out "$1/hyp.jsonl" -- \
+    "$python" "$recipe_dir/local/folds.py" join --folds exp/fold*/"$1" --out "$1"
+  score_folder "$1" val wer
+}
+
+join_all() {
+  local way ways="lexicon bigram trigram"
+  [ "$states" -gt 1 ] || ways="greedy $ways"
+  for way in $ways; do join "$exp/decode_val_$way"; done
+  step --in exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm" -- \
+    "$python" local/folds.py ctm --folds exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm"
+  step --in "$exp/align.ctm" corpus/words.ctm --out "$exp/boundaries.json" -- asl score boundaries \
+    --hyp "$exp/align.ctm" --ref corpus/words.ctm --fps 30 --out "$exp/boundaries.json"
+}
