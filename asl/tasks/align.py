@@ -4,7 +4,7 @@ import math
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
 import numpy as np
 import torch
@@ -81,8 +81,7 @@ def align(
     for name in exps:
         run_data.refuse_other_protocol(Path(name), Path(data))
     given = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
-    if configs_hold(loaded[0].config, "alignments"):
-        given["alignments"] = None  # those that it was trained with
+    given["alignments"] = None  # those that it was trained with
     members = [
         Member(name, one.task, configs.instantiate_data(one.config, **given), PLAIN)
         for name, one in zip(exps, loaded)
@@ -94,14 +93,14 @@ def align(
             f"{exps[0]} reads clips trimmed or at a fixed number of frames, so its frames have no times; align with "
             "a network trained with data.pipeline.frames: null and trim: false"
         )
-    lang = read_lang(loaded[0].lang)
-    texts = {cut.id: text_of(cut).split() for cut in module.cuts(split)}
+    spelling = spelling_of(read_lang(loaded[0].lang))
+    clips = {cut.id: (text_of(cut).split(), cut.duration) for cut in module.cuts(split)}
     done: Dict[str, Aligned] = {}
     failed: Dict[str, str] = {}
     with torch.no_grad():
         outputs = tagged(members[0], split, device) if extent == "tags" else plain(members, split, device)
         for one in outputs:
-            result = align_clip(one, texts[one.id], spelling_of(lang), shifts[one.id], extent)
+            result = align_clip(one, *clips[one.id], spelling, shifts[one.id], extent)
             if isinstance(result, str):
                 failed[one.id] = result
             else:
@@ -109,12 +108,12 @@ def align(
     folder = Path(out)
     report = {
         "system": " + ".join(Path(name).name for name in exps), "split": split, "extent": extent,
-        "clips": len(texts), "aligned": len(done), "words": sum(len(a.words) for a in done.values()),
+        "clips": len(clips), "aligned": len(done), "words": sum(len(a.words) for a in done.values()),
         "mean_score": float(np.mean([a.score for a in done.values()])) if done else None,
         "failed": failed, "command": shlex.join(["asl", *sys.argv[1:]]), **experiment.git_state(),
     }  # fmt: skip
     write_json(folder / "align.json", report)
-    print(f"{len(done)} of {len(texts)} clips of {split} aligned into {folder / 'align.ctm'}")
+    print(f"{len(done)} of {len(clips)} clips of {split} aligned into {folder / 'align.ctm'}")
     for clip, why in list(failed.items())[:5]:
         print(f"not aligned: {clip}: {why}")
     if len(failed) > 5:
@@ -134,11 +133,6 @@ def _check(exps: List[str], loaded: List[experiment.LoadedTask], extent: str) ->
             "--extent tags takes one experiment with a segment head (task.init_args.segment_weight above 0); "
             "take --extent midpoints"
         )
-
-
-def configs_hold(config: Any, name: str) -> bool:
-    """Whether the data section of a run's configuration has ``name`` set."""
-    return bool(config.data.get(name))
 
 
 def plain(members: List[Member], split: str, device: str) -> Iterator[Posteriors]:
@@ -162,13 +156,14 @@ def tagged(member: Member, split: str, device: str) -> Iterator[Posteriors]:
 
 
 def align_clip(
-    one: Posteriors, words: List[str], spelling: Dict[str, Any], shift: float, extent: str
+    one: Posteriors, words: List[str], duration: float, spelling: Dict[str, Any], shift: float, extent: str
 ) -> Union[Aligned, str]:
     """Align one clip with its words; a sentence that says why where that is impossible.
 
     Args:
         one: what the network says of it.
         words: its transcript.
+        duration: of the clip in seconds: its last output frame may stand for fewer frames than the others.
         spelling: of ``spelling_of``; a word's first pronunciation counts.
         shift: seconds from one frame of the output to the next.
         extent: see ``asl.decoding.extents``.
@@ -190,9 +185,6 @@ def align_clip(
     timed = []
     for word, spike, span in zip(words, spikes, extend(spikes, frames, extent, one.tags)):
         said = [chosen[t] for t in range(*spike) if path[t] != 0]
-        timed.append(_timed(word, span, shift, float(np.mean(said))))
+        begin, end = (min(frame * shift, duration) for frame in span)
+        timed.append(TimedWord(word, begin, end - begin, min(float(np.mean(said)), 1.0)))
     return Aligned(timed, score / frames)
-
-
-def _timed(word: str, span: Tuple[int, int], shift: float, confidence: float) -> TimedWord:
-    return TimedWord(word, span[0] * shift, (span[1] - span[0]) * shift, min(confidence, 1.0))
