@@ -58,9 +58,9 @@ tune_one() { # tune_one NAME GRAPH: errors of every combination of lm_scales and
 }
 
 tune() {
-  local lm_scales=(0) penalties=(0 2 4 6 8 12)
+  local lm_scales=(0) penalties=(0 4 8 12)
   tune_one lexicon graph2
-  lm_scales=(0.5 1 1.5 2 3 4) penalties=(-8 -6 -4 -2 0 2)
+  lm_scales=(1 1.5 2 3) penalties=(-6 -4 -2 0)
   tune_one bigram graph2
   tune_one trigram graph3
 }
