@@ -137,13 +137,14 @@ def _edge_names() -> List[Tuple[str, str]]:
 def _layout(name: str, dims: Tuple[str, ...], **parts: Sequence[str]) -> Layout:
     points = [p for part in parts.values() for p in part]
     index = {p: i for i, p in enumerate(points)}
+    edges = tuple((index[a], index[b]) for a, b in _edge_names() if a in index and b in index)
     return Layout(
         name=name,
         points=tuple(points),
         dims=dims,
         parts={part: tuple(index[p] for p in names) for part, names in parts.items()},
         mirror=tuple(index[mirror_name(p)] for p in points),
-        edges=tuple((index[a], index[b]) for a, b in _edge_names() if a in index and b in index),
+        edges=edges or tuple((0, i) for i in range(1, len(points))),  # too few points for limbs: a star
     )
 
 

@@ -4,10 +4,13 @@
 # in_folds FUNCTION: call it in the folder of each fold, exp/foldN, which has corpus/, data/ and exp/ of its own
 in_folds() {
   for ((fold = 0; fold < folds; fold++)); do
-    if ! $dry_run; then mkdir -p "$recipe_dir/exp/fold$fold" && cd "$recipe_dir/exp/fold$fold"; fi
+    if ! $dry_run; then
+      mkdir -p "$recipe_dir/exp/fold$fold"
+      cd "$recipe_dir/exp/fold$fold" || exit 1
+    fi
     "$1"
   done
-  cd "$recipe_dir"
+  cd "$recipe_dir" || exit 1
 }
 
 prepare() {
