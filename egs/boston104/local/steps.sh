@@ -21,9 +21,9 @@ prepare() {
 }
 
 prepare_all() { # data/val: every sentence, for scoring
-  step --listing "$corpus_dir" --out corpus/corpus.csv -- \
-    "$python" local/prepare.py --corpus-dir "$corpus_dir" --fold all --out corpus
-  step --in corpus --out data/report.json data/val -- asl prepare csv --corpus-dir corpus --out data
+  step --listing "$corpus_dir" --out exp/all/corpus.csv -- \
+    "$python" local/prepare.py --corpus-dir "$corpus_dir" --fold all --out exp/all
+  step --in exp/all --out data/report.json data/val -- asl prepare csv --corpus-dir exp/all --out data
 }
 
 import() {
@@ -98,6 +98,6 @@ join_all() {
   for way in $ways; do join "$exp/decode_val_$way"; done
   step --in exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm" -- \
     "$python" local/folds.py ctm --folds exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm"
-  step --in "$exp/align.ctm" corpus/words.ctm --out "$exp/boundaries.json" -- asl score boundaries \
-    --hyp "$exp/align.ctm" --ref corpus/words.ctm --fps 30 --out "$exp/boundaries.json"
+  step --in "$exp/align.ctm" exp/all/words.ctm --out "$exp/boundaries.json" -- asl score boundaries \
+    --hyp "$exp/align.ctm" --ref exp/all/words.ctm --fps 30 --out "$exp/boundaries.json"
 }
