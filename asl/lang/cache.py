@@ -91,6 +91,7 @@ class CacheLM:
     Args:
         lm: the n-gram.
         config: how the cache is mixed in.
+        video: which sentences are of one video, see ``group_videos``.
 
     Example:
         >>> from asl.lang.ngram import estimate
@@ -100,8 +101,8 @@ class CacheLM:
         True
     """
 
-    def __init__(self, lm: NGram, config: CacheConfig) -> None:
-        self.lm, self.config = lm, config
+    def __init__(self, lm: NGram, config: CacheConfig, video: str = VIDEO) -> None:
+        self.lm, self.config, self.video = lm, config, video
 
     def knows(self, word: str) -> bool:
         """Whether ``word`` is one of the n-gram's words."""

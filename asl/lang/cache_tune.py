@@ -71,8 +71,7 @@ def cache(
         folds: of the cross-validation.
         video: regular expression for ids, two groups: the video, and the sentence's number in it.
         seed: of the folds.
-        out: the cache's file, which asl lm perplexity --cache takes; its weight is what asl decode
-            --cache-weight takes.
+        out: the cache's file, which asl lm perplexity --cache and asl decode --rescore take.
 
     Raises:
         AslError: no such file or split, ids that do not fit, or fewer videos than folds.
@@ -161,8 +160,8 @@ def write_cache(path: PathLike, lm: PathLike, config: CacheConfig, video: str = 
     write_json(path, value)
 
 
-def read_cache(path: PathLike) -> Tuple[CacheLM, str]:
-    """Read a cache's file and its n-gram; return them and the pattern of videos.
+def read_cache(path: PathLike) -> CacheLM:
+    """Read a cache's file and its n-gram.
 
     Raises:
         AslError: absent or malformed file (what is missing is named), or n-gram.
@@ -177,4 +176,4 @@ def read_cache(path: PathLike) -> Tuple[CacheLM, str]:
         config = CacheConfig(float(value["weight"]), float(half_life), float(value["bigram"]))
     except (TypeError, ValueError) as e:
         raise AslError(f"{path}: {e}; 'asl lm cache' makes this file") from None
-    return CacheLM(read_arpa(Path(path).parent / value["lm"]), config), str(value["video"])
+    return CacheLM(read_arpa(Path(path).parent / value["lm"]), config, str(value["video"]))

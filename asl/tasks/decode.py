@@ -45,8 +45,6 @@ def decode(
     rescore: Optional[str] = None,
     rescore_scale: Optional[float] = None,
     rescore_keep: float = 0.0,
-    cache_weight: float = 0.0,
-    video: Optional[str] = None,
     nj: int = 1,
     batch_size: int = 64,
     device: str = "cpu",
@@ -84,11 +82,10 @@ def decode(
         lattice: false: the best path alone, several times as fast, without n-best and confidences.
         mbr: put the reading of least expected word errors first, not the most probable one.
         rescore: a language model that takes the place of the graph's grammar: an .arpa file (the lattices are
-            rescored) or the folder of a neural one (the n-best lists are).
+            rescored), the folder of a neural one, or the .json of a cache, which remembers what was recognised of
+            the same video (the n-best lists are).
         rescore_scale: its weight; default: what the graph's grammar has (--lm-scale).
         rescore_keep: share of the graph's own grammar that stays beside it, 0 to 1.
-        cache_weight: mix the words of the video's previous sentences into the .arpa of --rescore.
-        video: pattern of ids with two groups, the video and the sentence's number in it; for the cache.
         nj: processes of the search, for the kaldi engine.
         batch_size: clips at a time.
         device: cpu, cuda or mps, for the network; the search runs on the CPU.
@@ -107,7 +104,7 @@ def decode(
         given = searches.GraphSetting(
             engine, graph or str(Path(exps[0]) / "graph"), nbest, beam, lattice_beam, min_active, max_active,
             acoustic_scale, lm_scale, insertion_penalty, lattice, mbr, nj, rescore, rescore_scale, rescore_keep,
-            cache_weight, video, tuned,
+            tuned,
         )  # fmt: skip
         way = searches.Graph(given, searches.references_of(data, split))
     about = {

@@ -56,15 +56,15 @@ def perplexity(
     if Path(lm).suffix == ".json" and cache is None:
         cache = lm
     caching = read_cache(cache) if cache else None
-    model = caching[0].lm if caching and cache == lm else load_lm(lm)
+    model = caching.lm if caching and cache == lm else load_lm(lm)
     found = measure(model, read.sentences)
     result: Dict[str, Any] = {"lm": lm, "source": read.source, **found.as_dict()}
     _print(found, lm, read.source)
     if caching:
-        if caching[0].lm.counts != getattr(model, "counts", None):
+        if caching.lm.counts != getattr(model, "counts", None):
             raise AslError(f"{cache} is for another n-gram than {lm}; run 'asl lm cache --lm {lm}'")
         before = read_text(data, context_split or "", context_text) if context_split or context_text else None
-        result["cache"] = compare(*caching, found, read, before, replications)
+        result["cache"] = compare(caching, found, read, before, replications)
         _print_cache(result["cache"], cache or lm)
     if out:
         write_json(out, result)
@@ -73,7 +73,6 @@ def perplexity(
 
 def compare(
     lm: CacheLM,
-    pattern: str,
     plain: Perplexity,
     read: Text,
     before: Optional[Text] = None,
@@ -82,7 +81,7 @@ def compare(
     """What the cache gives over its n-gram on sentences of videos.
 
     Args:
-        pattern: of ids, see ``group_videos``.
+        lm: the n-gram with its cache.
         plain: the n-gram measured on them.
         read: the sentences, with ids.
         before: further sentences that are looked back at, not measured.
@@ -101,7 +100,7 @@ def compare(
         raise AslError(f"sentence {twice[0]!r} is in {read.source} and in the context; give other sentences")
     sentences = [words for each in texts for words in each.sentences]
     n = len(read.sentences)
-    videos = [v for v in group_videos(ids, pattern) if any(place < n for place in v)]
+    videos = [v for v in group_videos(ids, lm.video) if any(place < n for place in v)]
     log_probs = lm.video_log_probs(sentences, videos, range(n, len(sentences)))[:n]
     cached = measure(lm, read.sentences, log_probs)
     measured = [[place for place in v if place < n] for v in videos]

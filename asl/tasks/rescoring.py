@@ -2,35 +2,14 @@
 
 import inspect
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Sequence
 
-from asl.common.errors import AslError
 from asl.decoding.grammar import Grammar
 from asl.decoding.graph import Found
 from asl.decoding.readings import least_risk, posteriors
 from asl.decoding.rescore import Rescoring
 from asl.graph.engine import GRAMMAR_FILE, Graph, Reading
-from asl.lang.arpa import read_arpa
-from asl.lang.cache import VIDEO, CacheConfig, CacheLM, group_videos
-
-
-def open_lm(path: str, cache_weight: float = 0.0) -> Any:
-    """Return the language model of a path; with a cache's weight an n-gram that remembers the video so far.
-
-    Raises:
-        AslError: there is none, it is damaged, or a cache is asked for beside a model that is no n-gram.
-    """
-    if Path(path).is_dir():
-        from asl.tasks.word_lm import load_lm
-
-        lm = load_lm(path)
-    else:
-        lm = read_arpa(path)
-    if not cache_weight:
-        return lm
-    if not hasattr(lm, "step"):
-        raise AslError(f"--cache-weight {cache_weight}: {path} is no n-gram; give an .arpa file, or leave the cache out")
-    return CacheLM(lm, CacheConfig(cache_weight))
+from asl.lang.cache import VIDEO, group_videos
 
 
 def grammar_of(graph: Graph) -> Grammar:
@@ -51,12 +30,11 @@ class NbestRescoring:
         lm: has ``score_all(sentences)``, or ``score_all(sentences, context)`` where it looks at the sentences
             before: then it is given what was recognised of the same video, oldest first.
         old_scale, new_scale: as in ``Rescoring``.
-        video: pattern of ids, see ``asl.lang.cache.group_videos``; None: its default.
     """
 
-    def __init__(self, graph: Graph, lm: Any, old_scale: float, new_scale: float, video: Optional[str] = None) -> None:
+    def __init__(self, graph: Graph, lm: Any, old_scale: float, new_scale: float) -> None:
         self.grammar, self.ids, self.lm = grammar_of(graph), graph.lang.word_ids, lm
-        self.old_scale, self.new_scale, self.video = old_scale, new_scale, video or VIDEO
+        self.old_scale, self.new_scale, self.video = old_scale, new_scale, getattr(lm, "video", VIDEO)
         self.remembers = "context" in inspect.signature(lm.score_all).parameters
 
     def rescore(self, ids: Sequence[str], found: Sequence[Found], mbr: bool = False) -> None:

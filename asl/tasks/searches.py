@@ -19,7 +19,8 @@ from asl.lang.tokens import TokenTable
 from asl.scoring.refs import Words, read_references
 from asl.scoring.wer import rate
 from asl.tasks.posteriors import Outputs
-from asl.tasks.rescoring import NbestRescoring, lattice_rescoring, open_lm
+from asl.tasks.rescoring import NbestRescoring, lattice_rescoring
+from asl.tasks.word_lm import load_lm
 
 Nbests = List[List[Hypothesis]]
 
@@ -98,8 +99,6 @@ class GraphSetting(NamedTuple):
     rescore: Optional[str]
     rescore_scale: Optional[float]
     rescore_keep: float
-    cache_weight: float
-    video: Optional[str]
     tuned: Optional[str]
 
 
@@ -112,8 +111,6 @@ class Graph(Method):
         wide = search_options(given, tuned)
         if not given.lattice and (given.rescore or given.mbr):
             raise AslError("--lattice false gives the best path alone: leave --rescore and --mbr out with it")
-        if given.cache_weight and not given.rescore:
-            raise AslError("--cache-weight is of the n-gram that rescores: give --rescore with its .arpa file")
         self.given, self.references, self.nbest_pass = given, references, None
         self.searcher = Searcher(given.engine, given.graph, wide, nj=given.nj)
         self.engine = self.searcher.engine.name
@@ -128,18 +125,18 @@ class Graph(Method):
 
     def _add_rescoring(self, path: str, wide: SearchOptions) -> None:
         given, graph, passes = self.given, self.searcher.graph, self.searcher.passes
-        for name in ("rescore", "rescore_keep", "cache_weight"):
+        for name in ("rescore", "rescore_keep"):
             self.options[name] = getattr(given, name)
         new_scale = wide.lm_scale if given.rescore_scale is None else given.rescore_scale
         self.options["rescore_scale"] = new_scale
         if not 0 <= given.rescore_keep <= 1:
             raise AslError(f"--rescore-keep {given.rescore_keep}: give a share from 0 (none of the graph's grammar) to 1")
         old_scale = wide.lm_scale * (1 - given.rescore_keep)
-        lm = open_lm(path, given.cache_weight)
+        lm = load_lm(path)
         if hasattr(lm, "step"):
             passes.rescoring = lattice_rescoring(graph, lm, old_scale, new_scale)
         else:
-            self.nbest_pass = NbestRescoring(graph, lm, old_scale, new_scale, given.video)
+            self.nbest_pass = NbestRescoring(graph, lm, old_scale, new_scale)
 
     def search(self, batch: Outputs, shift: Optional[List[float]]) -> list:
         wanted = None

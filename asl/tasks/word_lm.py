@@ -76,7 +76,7 @@ def load_lm(path: PathLike) -> AnyLM:
     path = Path(path)
     if path.is_dir():
         return _load_neural(path)
-    return read_cache(path)[0] if path.suffix == ".json" else read_arpa(path)
+    return read_cache(path) if path.suffix == ".json" else read_arpa(path)
 
 
 def _load_neural(folder: Path) -> NeuralLM:

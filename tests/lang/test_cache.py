@@ -132,11 +132,11 @@ def test_the_command_and_its_file(tmp_path, capsys):
     words = ["lm", "cache", "--lm", str(arpa), "--text", str(tmp_path / "a.stm"), "--folds", "4"]
     assert main([*words, "--out", str(out)]) == 0
     assert "72 held-out sentences of 12 videos (4 folds of videos)" in capsys.readouterr().out
-    lm, pattern = read_cache(out)
-    assert lm.config.weight > 0 and lm.lm.counts == read_arpa(arpa).counts and pattern == r"(.+)[-_](\d+)"
+    lm = read_cache(out)
+    assert lm.config.weight > 0 and lm.lm.counts == read_arpa(arpa).counts and lm.video == r"(.+)[-_](\d+)"
     # the n-gram is found from the file's own folder
     (tmp_path / "lang").rename(tmp_path / "moved")
-    assert read_cache(tmp_path / "moved/cache.json")[0].config == lm.config
+    assert read_cache(tmp_path / "moved/cache.json").config == lm.config
     (tmp_path / "plain").write_text("rain\n")
     with pytest.raises(AslError, match="has no ids to tell videos by"):
         cache(str(tmp_path / "moved/G.arpa"), text=str(tmp_path / "plain"))

@@ -14,10 +14,13 @@ from asl.decoding.graph import Found
 from asl.graph.engine import Reading, get_engine
 from asl.graph.grammar import write_grammar
 from asl.graph.lexicon import write_lexicon_fsts
+from asl.lang.cache import CacheConfig
+from asl.lang.cache_tune import write_cache
 from asl.tasks.decode import decode
-from asl.tasks.rescoring import NbestRescoring, open_lm
+from asl.tasks.rescoring import NbestRescoring
 from asl.tasks.train import main as train
 from asl.tasks.tune import choose, tune
+from asl.tasks.word_lm import load_lm
 from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 from tests.tasks.test_decode import CONFIG
 
@@ -108,7 +111,7 @@ def test_rescoring_exchanges_the_language_model(here, keep, scale):
     search("plain")
     search("new", rescore="other.arpa", rescore_keep=keep,
            rescore_scale=scale)  # fmt: skip
-    old, new, seen = open_lm("G.arpa"), open_lm("other.arpa"), 0
+    old, new, seen = load_lm("G.arpa"), load_lm("other.arpa"), 0
     plain, rescored = scores("plain"), scores("new")
     for clip, readings in plain.items():
         for text in set(readings) & set(rescored[clip]):
@@ -123,14 +126,13 @@ def test_rescoring_exchanges_the_language_model(here, keep, scale):
 def test_a_cache_remembers_what_was_recognised_of_the_video(here):
     pattern = r"(val|test)(\d+)"
     search("plain", rescore="G.arpa")
-    search("cache", rescore="G.arpa", cache_weight=0.3, video=pattern)
+    write_cache("cache.json", "G.arpa", CacheConfig(0.3), pattern)
+    search("cache", rescore="cache.json")
     plain, cached = scores("plain"), scores("cache")
     first = plain["val000"]
     for text in set(first) & set(cached["val000"]):  # nothing was said before it
         assert cached["val000"][text] == pytest.approx(first[text], abs=1e-3)
     assert any(cached[clip] != plain[clip] for clip in plain)
-    with pytest.raises(AslError, match="--cache-weight is of the n-gram that rescores"):
-        search("out", cache_weight=0.3)
 
 
 class Remembering:
