@@ -46,9 +46,14 @@ train() {
     ${start[@]+"${start[@]}"} --seed "$seed" --devices "$devices"
 }
 
-graphs() { # the lexicon alone: the bigram's graph with a grammar of weight 0
+graph_of() { # the lexicon alone: the bigram's graph with a grammar of weight 0
+  if [ "$1" = trigram ]; then echo graph3; else echo graph2; fi
+}
+
+graphs() {
   local order
   for order in 2 3; do
+    case " $grammars " in *" trigram "*) ;; *) [ "$order" -lt 3 ] || continue ;; esac
     step --in data/lang_states "data/lang/$order-gram.arpa" --out "$exp/graph$order" -- asl graph compile \
       --lang data/lang_states --grammar "data/lang/$order-gram.arpa" --engine "$engine" --out "$exp/graph$order"
   done
@@ -61,20 +66,20 @@ tune_one() { # tune_one NAME GRAPH: errors of every combination of lm_scales and
 }
 
 tune() {
-  local lm_scales=(0) penalties=(0 4 8 12)
-  tune_one lexicon graph2
-  lm_scales=(1 1.5 2 3) penalties=(-6 -4 -2 0)
-  tune_one bigram graph2
-  tune_one trigram graph3
+  local way lm_scales penalties
+  for way in $grammars; do
+    lm_scales=(1 1.5 2 3) penalties=(-6 -4 -2 0)
+    if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(0 4 8 12); fi
+    tune_one "$way" "$(graph_of "$way")"
+  done
 }
 
 decode() {
-  local way graph
-  for way in lexicon bigram trigram; do
-    graph=$exp/graph2 && [ "$way" != trigram ] || graph=$exp/graph3
+  local way
+  for way in $grammars; do
     step --in ../fold*/"$exp/tune_$way/best.json" --out "$exp/scales_$way/best.json" -- "$python" "$recipe_dir/local/folds.py" \
       scales --tune ../fold*/"$exp/tune_$way" --own "$exp/tune_$way" --out "$exp/scales_$way"
-    decode_graph val "$way" "$graph" wer --tuned "$exp/scales_$way"
+    decode_graph val "$way" "$exp/$(graph_of "$way")" wer --tuned "$exp/scales_$way"
   done
   if [ "$states" -eq 1 ]; then decode_and_score val greedy wer; fi
   step --in "$exp/train.json" data/val/cuts.jsonl.gz --out "$exp/align/align.ctm" -- \
@@ -93,7 +98,7 @@ join() { # join DECODE-FOLDER: the folds' hypotheses as one set, scored against 
 }
 
 join_all() {
-  local way ways="lexicon bigram trigram"
+  local way ways=$grammars
   [ "$states" -gt 1 ] || ways="greedy $ways"
   for way in $ways; do join "$exp/decode_val_$way"; done
   step --in exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm" -- \
