@@ -68,8 +68,8 @@ tune_one() { # tune_one NAME GRAPH: errors of every combination of lm_scales and
 tune() {
   local way lm_scales penalties
   for way in $grammars; do
-    lm_scales=(1 1.5 2 3) penalties=(-6 -4 -2 0)
-    if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(0 4 8 12); fi
+    lm_scales=(1 1.5 2) penalties=(-12 -9 -6 -3)
+    if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(-6 -3 0 4); fi
     tune_one "$way" "$(graph_of "$way")"
   done
 }
