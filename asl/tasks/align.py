@@ -127,7 +127,7 @@ def align(
 def _check(exps: List[str], loaded: List[experiment.LoadedTask], extent: str) -> None:
     if not isinstance(loaded[0].task, CtcTask):
         raise AslError(f"{exps[0]} ({type(loaded[0].task).__name__}) is no CTC network: it has nothing to align with")
-    choose_method("greedy", exps, loaded)  # they belong together
+    choose_method("graph", exps, loaded)  # they belong together
     if extent == "tags" and (len(exps) > 1 or loaded[0].task.segment_head is None):
         raise AslError(
             "--extent tags takes one experiment with a segment head (task.init_args.segment_weight above 0); "

@@ -175,11 +175,12 @@ def errors_by_scale(training: Sequence[Sentence], penalty: float) -> Dict[float,
     from kaldialign import edit_distance
 
     texts = sorted({tuple(s.words) for s in training})
-    if len(texts) < INNER_FOLDS:
-        raise AslError(f"{len(texts)} different training sentences are too few to choose the bigram's weight; give --lm-scale")
-    fold = {text: number % INNER_FOLDS for number, text in enumerate(texts)}
+    if len(texts) < 2:
+        raise AslError("one training sentence is too little to choose the bigram's weight on; give --lm-scale")
+    folds = min(INNER_FOLDS, len(texts))
+    fold = {text: number % folds for number, text in enumerate(texts)}
     errors = dict.fromkeys(SCALES, 0)
-    for number in range(INNER_FOLDS):
+    for number in range(folds):
         inside = [s for s in training if fold[tuple(s.words)] != number]
         held = [s for s in training if fold[tuple(s.words)] == number]
         grammar = estimate([s.words for s in inside], 2, "witten-bell").lm
