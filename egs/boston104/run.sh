@@ -8,7 +8,7 @@ set -euo pipefail
 
 recipe_help="RWTH-BOSTON-104 (hands_condensed.csv, sentences.tsv, train_words.csv, speaker.csv) to RESULTS.md."
 option folds 4 count "of the cross-validation over the train sentences"
-option states 3 count "states of a word, each a token of the network; 1: a word is one token"
+option states 3 count "states of a word, each a token of the network; 1: a word is one token (conf/words.yaml)"
 option stitch 0 number "sentences to stitch from the words of each fold's training sentences (needs a --config of them)"
 option grammars "lexicon bigram trigram" text "what is decoded with: those of the three that are named"
 option seed 0 number "seed of everything that is random in training"
@@ -18,13 +18,15 @@ option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
 cd "$recipe_dir"
 
-config=$recipe_dir/${config:-conf/ctc.yaml}
+case ${config:=conf/ctc.yaml} in /*) ;; *) config=$recipe_dir/$config ;; esac
 name=$(basename "$config" .yaml)
 start=() given=()
 if [ -n "$init_from" ]; then
   name=${name}_pre start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json")
 fi
 exp=${exp:-exp/${name}_seed$seed}
+lang=data/lang_states
+[ "$states" -gt 1 ] || lang=data/lang
 . "$recipe_dir/local/steps.sh"
 for word in $grammars; do
   case $word in lexicon | bigram | trigram) ;; *) option_error "--grammars: '$word' is none of lexicon, bigram, trigram" ;; esac

@@ -17,7 +17,8 @@ prepare() {
   step --listing "$corpus_dir" --out corpus/corpus.csv corpus/words.ctm -- \
     "$python" "$recipe_dir/local/prepare.py" --corpus-dir "$corpus_dir" --fold "$fold" --folds "$folds" --out corpus
   step --in corpus --out data/report.json data/val data/lang -- asl prepare csv --corpus-dir corpus --out data
-  step --in data/lang/words.txt --out data/lang_states -- "$python" "$recipe_dir/local/states.py" --states "$states"
+  [ "$states" -eq 1 ] || step --in data/lang/words.txt --out data/lang_states -- \
+    "$python" "$recipe_dir/local/states.py" --states "$states"
 }
 
 prepare_all() { # data/val: every sentence, for scoring
@@ -40,7 +41,7 @@ import() {
 }
 
 train() {
-  step --in "$config" data/lang_states data/landmarks data/train/cuts.jsonl.gz corpus/words.ctm \
+  step --in "$config" "$lang"/{tokens,words,lexicon}.txt data/landmarks data/train/cuts.jsonl.gz corpus/words.ctm \
     ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
     --via="$train_cmd" --again=--force -- asl train --config "$config" --exp "$exp" \
     ${start[@]+"${start[@]}"} --seed "$seed" --devices "$devices"
@@ -54,8 +55,8 @@ graphs() {
   local order
   for order in 2 3; do
     case " $grammars " in *" trigram "*) ;; *) [ "$order" -lt 3 ] || continue ;; esac
-    step --in data/lang_states "data/lang/$order-gram.arpa" --out "$exp/graph$order" -- asl graph compile \
-      --lang data/lang_states --grammar "data/lang/$order-gram.arpa" --engine "$engine" --out "$exp/graph$order"
+    step --in "$lang"/{tokens,words,lexicon}.txt "data/lang/$order-gram.arpa" --out "$exp/graph$order" -- asl graph compile \
+      --lang "$lang" --grammar "data/lang/$order-gram.arpa" --engine "$engine" --out "$exp/graph$order"
   done
 }
 
