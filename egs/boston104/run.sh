@@ -10,7 +10,7 @@ recipe_help="RWTH-BOSTON-104 (hands_condensed.csv, sentences.tsv, train_words.cs
 option folds 4 count "of the cross-validation over the train sentences"
 option states 3 count "states of a word, each a token of the network; 1: a word is one token (conf/words.yaml)"
 option stitch 0 number "sentences to stitch from the words of each fold's training sentences (needs a --config of them)"
-option grammars "lexicon bigram trigram" text "what is decoded with: those of the three that are named"
+option grammars "lexicon 2-gram 3-gram" text "what is decoded with: those of the three that are named"
 option seed 0 number "seed of everything that is random in training"
 option baseline false flag "score a single-Gaussian HMM with a bigram beside it"
 option init_from "" text "train from the encoder of this experiment of the same fold (exp/NAME)"
@@ -29,7 +29,7 @@ lang=data/lang_states
 [ "$states" -gt 1 ] || lang=data/lang
 . "$recipe_dir/local/steps.sh"
 for word in $grammars; do
-  case $word in lexicon | bigram | trigram) ;; *) option_error "--grammars: '$word' is none of lexicon, bigram, trigram" ;; esac
+  case $word in lexicon | 2-gram | 3-gram) ;; *) option_error "--grammars: '$word' is none of lexicon, 2-gram, 3-gram" ;; esac
 done
 
 if stage 0 "check the corpus"; then

@@ -130,23 +130,23 @@ def test_from_the_owners_tables_to_a_table_of_results(make_recipe, corpus, run_s
     assert sum(line.strip().startswith("max_epochs:") for line in lines) == 1
     short = ["  max_epochs: 8" if line.strip().startswith("max_epochs:") else line for line in lines]
     config.write_text("\n".join(short) + "\n")
-    words = ["--corpus-dir", corpus, "--folds", "2", "--engine", "kaldi", "--baseline", "--grammars", "bigram"]
+    words = ["--corpus-dir", corpus, "--folds", "2", "--engine", "kaldi", "--baseline", "--grammars", "2-gram"]
     done = run_shell(recipe / "run.sh", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("ctc_seed0/decode_val_bigram", "hmm/decode_val_hmm"):
+    for name in ("ctc_seed0/decode_val_2-gram", "hmm/decode_val_hmm"):
         result = json.loads((recipe / "exp" / name / "result.json").read_text())
         assert result["n"] == 18 and result["n_missing"] == 0 and result["corpus"] == "boston104"
     hmm = json.loads((recipe / "exp/hmm/decode_val_hmm/result.json").read_text())
     assert hmm["metrics"]["wer"]["value"] < 50  # places that are far apart
-    chosen = json.loads((recipe / "exp/fold0/exp/ctc_seed0/scales_bigram/best.json").read_text())
+    chosen = json.loads((recipe / "exp/fold0/exp/ctc_seed0/scales_2-gram/best.json").read_text())
     assert [path.split("/")[1] for path in chosen["chosen_on"]] == ["fold1"]
     bounds = json.loads((recipe / "exp/ctc_seed0/boundaries.json").read_text())
     assert bounds["clips"] + len(bounds["not_aligned"]) == 18 and bounds["words"] > 0
     assert "HMM" in (recipe / "RESULTS.md").read_text() and len(list((recipe / "results").glob("*.json"))) == 2
     again = run_shell(recipe / "run.sh", *words, "--stop-stage", "2")
     assert again.returncode == 0 and "runs again" not in again.stdout
-    wrong = run_shell(recipe / "run.sh", "--grammars", "bigram fourgram")
-    assert wrong.returncode == 2 and "'fourgram' is none of lexicon, bigram, trigram" in wrong.stderr
+    wrong = run_shell(recipe / "run.sh", "--grammars", "2-gram 4-gram")
+    assert wrong.returncode == 2 and "'4-gram' is none of lexicon, 2-gram, 3-gram" in wrong.stderr
 
 
 @pytest.mark.corpora

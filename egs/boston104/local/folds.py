@@ -1,8 +1,8 @@
 """What is between the folds of a cross-validation: scales chosen on the other folds, and all hypotheses as one set.
 
-    python local/folds.py scales --tune ../fold*/exp/ctc_seed0/tune_bigram --own exp/ctc_seed0/tune_bigram \\
-        --out exp/ctc_seed0/scales_bigram
-    python local/folds.py join --folds ../fold*/exp/ctc_seed0/decode_val_bigram --out exp/ctc_seed0/decode_val_bigram
+    python local/folds.py scales --tune ../fold*/exp/ctc_seed0/tune_2-gram --own exp/ctc_seed0/tune_2-gram \\
+        --out exp/ctc_seed0/scales_2-gram
+    python local/folds.py join --folds ../fold*/exp/ctc_seed0/decode_val_2-gram --out exp/ctc_seed0/decode_val_2-gram
     python local/folds.py ctm --folds ../fold*/exp/ctc_seed0/align/align.ctm --out exp/ctc_seed0/align.ctm
 
 ``scales`` adds up the errors of each combination that asl tune tried (points.tsv) over all folds but the own one and
@@ -59,7 +59,10 @@ def scales(tune, own, out):
 
 
 def join(folds, out, corpus):
-    """One decode folder from those of all folds; they must be of the same system, each id in one of them."""
+    """One decode folder from those of all folds; they must be of the same system, each id in one of them.
+
+    The command that is kept is the first fold's.
+    """
     rows, abouts = {}, [read_json(Path(folder) / "decode.json") for folder in folds]
     for folder in folds:
         for row in read_jsonl(Path(folder) / "hyp.jsonl"):
@@ -72,7 +75,7 @@ def join(folds, out, corpus):
              if all(about.get(key) is not None for about in abouts)}  # fmt: skip
     write_jsonl(Path(out) / "hyp.jsonl", [rows[key] for key in sorted(rows)])
     write_json(Path(out) / "decode.json", {
-        **abouts[0], **added, "corpus": corpus, "subset": f"{len(folds)}-fold", "command": " ".join(sys.argv),
+        **abouts[0], **added, "corpus": corpus, "subset": f"{len(folds)}-fold",
         "options_of_folds": [about.get("options") for about in abouts],
     })  # fmt: skip
     print(f"{out}: {len(rows)} sentences of {len(folds)} folds")

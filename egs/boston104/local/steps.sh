@@ -31,7 +31,7 @@ import() {
   step --in data/report.json data/val/recordings.jsonl.gz --out data/landmarks/report.json data/val/cuts.jsonl.gz \
     --via="$import_cmd" -- asl landmarks import --data data --nj "$nj" --layout nose_wrists3
   local order
-  for order in 2 3; do # Witten-Bell: Kneser-Ney's discounts want more than 500 words
+  for order in 1 2 3; do # Witten-Bell: Kneser-Ney's discounts want more than 500 words
     step --in data/train/supervisions.jsonl.gz --out "data/lang/$order-gram.arpa" -- asl lm train \
       --data data --split train --order "$order" --smoothing witten-bell --out "data/lang/$order-gram.arpa"
   done
@@ -47,22 +47,21 @@ train() {
     ${start[@]+"${start[@]}"} --seed "$seed" --devices "$devices"
 }
 
-graph_of() { # the lexicon alone: the bigram's graph with a grammar of weight 0
-  if [ "$1" = trigram ]; then echo graph3; else echo graph2; fi
+arpa_of() { # the lexicon alone: the words that an n-gram allows, without its weights
+  case $1 in lexicon) echo data/lang/1-gram.arpa ;; *) echo "data/lang/$1.arpa" ;; esac
 }
 
 graphs() {
-  local order
-  for order in 2 3; do
-    case " $grammars " in *" trigram "*) ;; *) [ "$order" -lt 3 ] || continue ;; esac
-    step --in "$lang"/{tokens,words,lexicon}.txt "data/lang/$order-gram.arpa" --out "$exp/graph$order" -- asl graph compile \
-      --lang "$lang" --grammar "data/lang/$order-gram.arpa" --engine "$engine" --out "$exp/graph$order"
+  local way
+  for way in $grammars; do
+    step --in "$lang"/{tokens,words,lexicon}.txt "$(arpa_of "$way")" --out "$exp/graphs/$way" -- asl graph compile \
+      --lang "$lang" --grammar "$(arpa_of "$way")" --engine "$engine" --out "$exp/graphs/$way"
   done
 }
 
-tune_one() { # tune_one NAME GRAPH: errors of every combination of lm_scales and penalties in this fold
-  step --in "$exp/train.json" "$exp/$2" data/val/cuts.jsonl.gz --out "$exp/tune_$1/best.json" -- asl tune \
-    --exp "$exp" --graph "$exp/$2" --engine "$engine" --acoustic-scales 1 --lm-scales "${lm_scales[@]}" \
+tune_one() { # tune_one GRAMMAR: errors of every combination of lm_scales and penalties in this fold
+  step --in "$exp/train.json" "$exp/graphs/$1" data/val/cuts.jsonl.gz --out "$exp/tune_$1/best.json" -- asl tune \
+    --exp "$exp" --graph "$exp/graphs/$1" --engine "$engine" --acoustic-scales 1 --lm-scales "${lm_scales[@]}" \
     --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$exp/tune_$1"
 }
 
@@ -71,7 +70,7 @@ tune() {
   for way in $grammars; do
     lm_scales=(1 1.5 2) penalties=(-12 -9 -6 -3)
     if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(-6 -3 0 4); fi
-    tune_one "$way" "$(graph_of "$way")"
+    tune_one "$way"
   done
 }
 
@@ -80,7 +79,7 @@ decode() {
   for way in $grammars; do
     step --in ../fold*/"$exp/tune_$way/best.json" --out "$exp/scales_$way/best.json" -- "$python" "$recipe_dir/local/folds.py" \
       scales --tune ../fold*/"$exp/tune_$way" --own "$exp/tune_$way" --out "$exp/scales_$way"
-    decode_graph val "$way" "$exp/$(graph_of "$way")" wer --tuned "$exp/scales_$way"
+    decode_graph val "$way" "$exp/graphs/$way" wer --tuned "$exp/scales_$way"
   done
   if [ "$states" -eq 1 ]; then decode_and_score val greedy wer; fi
   step --in "$exp/train.json" data/val/cuts.jsonl.gz --out "$exp/align/align.ctm" -- \
