@@ -13,6 +13,7 @@ option stitch 0 number "sentences to stitch from the words of each fold's traini
 option grammars "lexicon 2-gram 3-gram" text "what is decoded with: those of the three that are named"
 option seed 0 number "seed of everything that is random in training"
 option baseline false flag "score a single-Gaussian HMM with a bigram beside it"
+option with "" text "decode the average of this network and these, trained before: 'exp/ctc_seed1 exp/ctc_seed2'"
 option init_from "" text "train from the encoder of this experiment of the same fold (exp/NAME)"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
@@ -25,6 +26,9 @@ if [ -n "$init_from" ]; then
   name=${name}_pre start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json")
 fi
 exp=${exp:-exp/${name}_seed$seed}
+read -r -a networks <<< "$exp $with"
+place=$exp # what is made of the network goes there
+[ -z "$with" ] || place=${exp%_seed*}_${#networks[@]}networks
 lang=data/lang_states
 [ "$states" -gt 1 ] || lang=data/lang
 . "$recipe_dir/local/steps.sh"

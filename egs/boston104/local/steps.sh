@@ -1,5 +1,5 @@
 # Sourced by run.sh: what is done in each fold, and with all folds together.
-# shellcheck shell=bash disable=SC2154  # run.sh sets the variables
+# shellcheck shell=bash disable=SC2154,SC2046  # run.sh sets the variables; no path here has blanks
 
 # in_folds FUNCTION: call it in the folder of each fold, exp/foldN, which has corpus/, data/ and exp/ of its own
 in_folds() {
@@ -59,10 +59,12 @@ graphs() {
   done
 }
 
+trained() { printf '%s/checkpoints\n' "${networks[@]}"; }
+
 tune_one() { # tune_one GRAMMAR: errors of every combination of lm_scales and penalties in this fold
-  step --in "$exp/train.json" "$exp/graphs/$1" data/val/cuts.jsonl.gz --out "$exp/tune_$1/best.json" -- asl tune \
-    --exp "$exp" --graph "$exp/graphs/$1" --engine "$engine" --acoustic-scales 1 --lm-scales "${lm_scales[@]}" \
-    --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$exp/tune_$1"
+  step --in $(trained) "$exp/graphs/$1" data/val/cuts.jsonl.gz --out "$place/tune_$1/best.json" -- asl tune \
+    --exp "${networks[@]}" --graph "$exp/graphs/$1" --engine "$engine" --acoustic-scales 1 \
+    --lm-scales "${lm_scales[@]}" --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$place/tune_$1"
 }
 
 tune() {
@@ -74,16 +76,23 @@ tune() {
   done
 }
 
-decode() {
+decode() { # with the scales that make the fewest errors in the other folds
   local way
   for way in $grammars; do
-    step --in ../fold*/"$exp/tune_$way/best.json" --out "$exp/scales_$way/best.json" -- "$python" "$recipe_dir/local/folds.py" \
-      scales --tune ../fold*/"$exp/tune_$way" --own "$exp/tune_$way" --out "$exp/scales_$way"
-    decode_graph val "$way" "$exp/graphs/$way" wer --tuned "$exp/scales_$way"
+    step --in ../fold*/"$place/tune_$way/best.json" --out "$place/scales_$way/best.json" -- "$python" \
+      "$recipe_dir/local/folds.py" scales --tune ../fold*/"$place/tune_$way" --own "$place/tune_$way" \
+      --out "$place/scales_$way"
+    step --in $(trained) data/val/cuts.jsonl.gz "$exp/graphs/$way" "$place/scales_$way/best.json" \
+      --out "$place/decode_val_$way/hyp.jsonl" --via="$decode_cmd" -- \
+      asl decode --exp "${networks[@]}" --data data --split val --method graph --graph "$exp/graphs/$way" \
+      --tuned "$place/scales_$way" --engine "$engine" --out "$place/decode_val_$way"
   done
-  if [ "$states" -eq 1 ]; then decode_and_score val greedy wer; fi
-  step --in "$exp/train.json" data/val/cuts.jsonl.gz --out "$exp/align/align.ctm" -- \
-    asl align --exp "$exp" --split val --extent spikes --out "$exp/align"
+  if [ "$states" -eq 1 ]; then
+    step --in $(trained) data/val/cuts.jsonl.gz --out "$place/decode_val_greedy/hyp.jsonl" --via="$decode_cmd" -- \
+      asl decode --exp "${networks[@]}" --data data --split val --method greedy --out "$place/decode_val_greedy"
+  fi
+  step --in $(trained) data/val/cuts.jsonl.gz --out "$place/align/align.ctm" -- \
+    asl align --exp "${networks[@]}" --split val --extent spikes --out "$place/align"
 }
 
 hmm() {
@@ -100,9 +109,9 @@ join() { # join DECODE-FOLDER: the folds' hypotheses as one set, scored against 
 join_all() {
   local way ways=$grammars
   [ "$states" -gt 1 ] || ways="greedy $ways"
-  for way in $ways; do join "$exp/decode_val_$way"; done
-  step --in exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm" -- \
-    "$python" local/folds.py ctm --folds exp/fold*/"$exp/align/align.ctm" --out "$exp/align.ctm"
-  step --in "$exp/align.ctm" exp/all/words.ctm --out "$exp/boundaries.json" -- asl score boundaries \
-    --hyp "$exp/align.ctm" --ref exp/all/words.ctm --fps 30 --out "$exp/boundaries.json"
+  for way in $ways; do join "$place/decode_val_$way"; done
+  step --in exp/fold*/"$place/align/align.ctm" --out "$place/align.ctm" -- \
+    "$python" local/folds.py ctm --folds exp/fold*/"$place/align/align.ctm" --out "$place/align.ctm"
+  step --in "$place/align.ctm" exp/all/words.ctm --out "$place/boundaries.json" -- asl score boundaries \
+    --hyp "$place/align.ctm" --ref exp/all/words.ctm --fps 30 --out "$place/boundaries.json"
 }
