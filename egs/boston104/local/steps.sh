@@ -70,7 +70,7 @@ tune_one() { # tune_one GRAMMAR: errors of every combination of lm_scales and pe
 tune() {
   local way lm_scales penalties
   for way in $grammars; do
-    lm_scales=(1 1.5 2) penalties=(-12 -9 -6 -3)
+    lm_scales=(1 1.5 2) penalties=(-8 -7 -6 -5 -4)
     if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(-6 -3 0 4); fi
     tune_one "$way"
   done
