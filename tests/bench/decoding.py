@@ -38,7 +38,7 @@ from tests.bench import posteriors as made  # noqa: E402
 
 BEAMS = (6.0, 8.0, 10.0, 12.0, 14.0, 16.0)
 VOCABULARIES = (100, 1000, 10_000)
-# flashlight: hypotheses kept, tokens tried for each; all 1,100 tokens take it more than a second a sentence
+# flashlight: hypotheses kept, tokens tried for each
 THEIRS = ((5, 5), (10, 10), (20, 20), (50, 50))
 CHUNK = 8
 
@@ -50,11 +50,6 @@ class Row(NamedTuple):
     wer: float
     seconds: float
     scores: List[float]
-
-
-def log_linear() -> Dict[str, float]:
-    """The weights that both decoders are given."""
-    return {"lm_scale": 1.0, "insertion_penalty": 0.0}
 
 
 def make_graph(folder: Path, sentences: Sequence[Sequence[str]], glosses: Sequence[str], topology: str) -> Tuple[Engine, Graph]:
@@ -81,9 +76,9 @@ def timed(name: str, posteriors: made.Posteriors, decode: Callable[[np.ndarray],
     return row
 
 
-def ours(engine: Engine, graph: Graph, beam: float) -> Callable[[np.ndarray], Tuple[List[str], float]]:
+def ours(engine: Engine, graph: Graph, beam: float, lm_scale: float = 1.0) -> Callable[[np.ndarray], Tuple[List[str], float]]:
     """The best path alone."""
-    options = SearchOptions(beam, **log_linear())
+    options = SearchOptions(beam, lm_scale=lm_scale)
 
     def decode(log_probs: np.ndarray) -> Tuple[List[str], float]:
         (path,) = engine.search(graph, torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]), options)
@@ -92,9 +87,9 @@ def ours(engine: Engine, graph: Graph, beam: float) -> Callable[[np.ndarray], Tu
     return decode
 
 
-def with_lattices(engine: Engine, graph: Graph, beam: float, lattice_beam: float) -> Callable:
+def with_lattices(engine: Engine, graph: Graph, beam: float, lattice_beam: float, lm_scale: float) -> Callable:
     """Lattices, the ten best readings, confidences and least risk."""
-    options = SearchOptions(beam, lattice_beam, **log_linear())
+    options = SearchOptions(beam, lattice_beam, lm_scale=lm_scale)
 
     def decode(log_probs: np.ndarray) -> Tuple[List[str], float]:
         ((best, *_),) = decode_graph(
@@ -106,19 +101,22 @@ def with_lattices(engine: Engine, graph: Graph, beam: float, lattice_beam: float
     return decode
 
 
-def flashlight(arpa: Path, tokens: Sequence[str], beam_size: int, beam_tokens: Any) -> Callable:
-    """torchaudio's ctc_decoder with the same n-gram, by KenLM, and the same weights.
+def flashlight(
+    arpa: Path, tokens: Sequence[str], beam_size: int, beam_tokens: int, lm_scale: float = 1.0
+) -> Callable[[np.ndarray], Tuple[List[str], float]]:
+    """torchaudio's ctc_decoder with the same n-gram, by KenLM (its logarithms are decimal), and the same weights.
 
-    Without a lexicon, each gloss a token: with one it cannot let a word of a single token last for two frames. It
-    wants a silence token: a column that is never probable is added.
+    Without a lexicon, each gloss a token: with one a word of a single token cannot last for two frames. Without one,
+    torchaudio 0.13 numbers the n-gram's words otherwise than the tokens, so KenLM is given the tokens' own numbers:
+    then its scores are those of our paths. It wants a silence token: a column that is never probable is added.
     """
-    from torchaudio.models.decoder import ctc_decoder
+    from torchaudio.models.decoder import _ctc_decoder, ctc_decoder
 
-    weights = log_linear()
+    names = [*tokens, "<sil>"]
+    lm = _ctc_decoder._KenLM(str(arpa), _ctc_decoder._Dictionary(names))
     decoder = ctc_decoder(
-        None, [*tokens, "<sil>"], str(arpa), nbest=1, beam_size=beam_size, beam_size_token=beam_tokens,
-        beam_threshold=1e4, lm_weight=weights["lm_scale"], word_score=-weights["insertion_penalty"],
-        sil_token="<sil>", blank_token=tokens[0], unk_word="<unk>", log_add=False,
+        None, names, lm, nbest=1, beam_size=beam_size, beam_size_token=beam_tokens, beam_threshold=1e4,
+        lm_weight=lm_scale * math.log(10), sil_token="<sil>", blank_token=tokens[0], unk_word="<unk>", log_add=False,
     )  # fmt: skip
 
     def decode(log_probs: np.ndarray) -> Tuple[List[str], float]:
@@ -130,22 +128,24 @@ def flashlight(arpa: Path, tokens: Sequence[str], beam_size: int, beam_tokens: A
     return decode
 
 
-def search(posteriors: made.Posteriors, engine: Engine, graph: Graph) -> List[Dict[str, Any]]:
+def search(posteriors: made.Posteriors, engine: Engine, graph: Graph, lm_scale: float) -> List[Dict[str, Any]]:
     """Our best path at each beam over all sentences, and with lattices."""
-    rows = [timed(f"best path, beam {beam:g}", posteriors, ours(engine, graph, beam)) for beam in BEAMS]
+    rows = [timed(f"best path, beam {beam:g}", posteriors, ours(engine, graph, beam, lm_scale)) for beam in BEAMS]
     name = "lattices (beam 12, 8), 10-best, confidences, least risk"
-    rows.append(timed(name, posteriors, with_lattices(engine, graph, 12.0, 8.0)))
+    rows.append(timed(name, posteriors, with_lattices(engine, graph, 12.0, 8.0, lm_scale)))
     return [row._asdict() for row in rows]
 
 
-def beside(posteriors: made.Posteriors, engine: Engine, graph: Graph, arpa: Path) -> Dict[str, Any]:
+def beside(
+    posteriors: made.Posteriors, engine: Engine, graph: Graph, arpa: Path, lm_scale: float
+) -> Dict[str, Any]:
     """Ours and flashlight's on the same sentences; the fastest of each that has its lowest WER."""
     print(f"  beside flashlight, {len(posteriors.ids)} sentences:")
-    mine = [timed(f"best path, beam {beam:g}", posteriors, ours(engine, graph, beam)) for beam in BEAMS]
+    mine = [timed(f"best path, beam {beam:g}", posteriors, ours(engine, graph, beam, lm_scale)) for beam in BEAMS]
     theirs = []
     for beam_size, beam_tokens in THEIRS:
-        name = f"flashlight, beam {beam_size}, tokens {beam_tokens or 'all'}"
-        decode = flashlight(arpa, posteriors.tokens, beam_size, beam_tokens)
+        name = f"flashlight, beam {beam_size}, tokens {beam_tokens}"
+        decode = flashlight(arpa, posteriors.tokens, beam_size, beam_tokens, lm_scale)
         theirs.append(timed(name, posteriors, decode))
     # the fastest of theirs that is within a tenth of a per cent of its best, against the fastest of ours that is no
     # worse than the best of theirs
@@ -162,12 +162,14 @@ def beside(posteriors: made.Posteriors, engine: Engine, graph: Graph, arpa: Path
     return {"rows": rows, "times_as_fast": times, "ours": one.name, "theirs": other.name}
 
 
-def streaming(posteriors: made.Posteriors, engine: Engine, graph: Graph, beam: float = 14.0) -> Dict[str, Any]:
+def streaming(
+    posteriors: made.Posteriors, engine: Engine, graph: Graph, lm_scale: float, beam: float = 14.0
+) -> Dict[str, Any]:
     """Milliseconds of each chunk, and in how many utterances the result is not the offline one."""
-    options = SearchOptions(beam, **log_linear())
+    options = SearchOptions(beam, lm_scale=lm_scale)
     decoder = StreamingDecoder(graph, engine.weighted(graph, options), options, EndPointing(None, None, None))
     seconds, different = [], 0
-    offline = ours(engine, graph, beam)
+    offline = ours(engine, graph, beam, lm_scale)
     for log_probs in posteriors.log_probs:
         decoder.reset()
         for first in range(0, len(log_probs), CHUNK):
@@ -241,6 +243,7 @@ def main() -> None:
     parser.add_argument("--posteriors", type=Path, help="of a trained network; default: simulated")
     parser.add_argument("--out", type=Path, default=Path("bench_decoding"))
     parser.add_argument("--topology", default="ctc")
+    parser.add_argument("--lm-scale", type=float, default=1.0)
     parser.add_argument("--only", nargs="+", default=["search", "streaming", "beside", "growth"])
     parser.add_argument("--beside", type=int, help="sentences of the comparison, which needs torchaudio; default: all")
     parser.add_argument("--sentences", type=int, default=60, help="of each vocabulary")
@@ -261,12 +264,12 @@ def main() -> None:
         print(f"{kind}: {len(posteriors.ids)} sentences, {sum(map(len, posteriors.log_probs))} frames, "
               f"{len(posteriors.tokens) - 1} glosses; graph ready in {time.perf_counter() - began:.1f} s")  # fmt: skip
     if "search" in args.only:
-        results["search"] = search(posteriors, engine, graph)
+        results["search"] = search(posteriors, engine, graph, args.lm_scale)
     if "streaming" in args.only:
-        results["streaming"] = streaming(posteriors, engine, graph)
+        results["streaming"] = streaming(posteriors, engine, graph, args.lm_scale)
     if "beside" in args.only:
         some = [column[:args.beside] if isinstance(column, list) else column for column in posteriors]
-        results["beside"] = beside(made.Posteriors(*some[:3], *posteriors[3:]), engine, graph, args.out / "G.arpa")
+        results["beside"] = beside(made.Posteriors(*some[:3], *posteriors[3:]), engine, graph, args.out / "G.arpa", args.lm_scale)
     if "growth" in args.only:
         results["growth"] = growth(corpus, args.out, args.sentences, VOCABULARIES)
         draw(args.out / "growth.png", results["growth"])
