@@ -1,11 +1,12 @@
 """``asl score compare``: is the difference between two decode folders more than chance?"""
 
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
 from asl.common.errors import AslError
+from asl.common.files import read_json
 from asl.scoring import topk, wer
 from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Repeats
 from asl.scoring.intervals import REPLICATIONS, bootstrap, means, ratio, sign_flip_p
@@ -19,7 +20,7 @@ def compare(
     b: str,
     data: str = "data",
     split: str = "val",
-    metric: Metric = "topk",
+    metric: Optional[Metric] = None,
     cleanup: Cleanup = "none",
     cleanup_of: CleanupOf = "hypotheses",
     repeats: Repeats = "keep",
@@ -38,7 +39,8 @@ def compare(
         b: another one, with hypotheses for the same ids.
         data: the recipe's data folder, for the references.
         split: train, val or test.
-        metric: topk compares top-1 accuracy, wer the word error rate.
+        metric: topk compares top-1 accuracy, wer the word error rate; default: what ``asl score`` measured in A,
+            topk where it has not been scored.
         cleanup: as for ``asl score``; so are the next three.
         cleanup_of: hypotheses, or both.
         repeats: keep, or leave one in the hypotheses, or in both.
@@ -53,6 +55,7 @@ def compare(
     Raises:
         AslError: the two have hypotheses for different ids, or as ``asl score``.
     """
+    metric = metric or _metric_of(a)
     choices = Choices(cleanup, cleanup_of, repeats, case)
     first, second = (choices.apply(side) for side in _load_pair(a, b, data, split))
     if metric == "topk":
@@ -84,6 +87,11 @@ def compare(
     }
     _print(result, a, b)
     return result
+
+
+def _metric_of(folder: str) -> Metric:
+    path = Path(folder) / "result.json"
+    return "wer" if path.is_file() and read_json(path).get("main") == "wer" else "topk"
 
 
 def _load_pair(a: str, b: str, data: str, split: str) -> List[List[Utterance]]:

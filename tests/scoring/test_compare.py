@@ -4,6 +4,7 @@ import pytest
 
 from asl.common.errors import AslError
 from asl.scoring.compare import compare
+from asl.scoring.score import score
 
 
 def test_a_clear_difference(folder, capsys):
@@ -35,6 +36,9 @@ def test_word_error_rates(folder):
     result = compare(a, b, data=str(folder.data), metric="wer")
     assert (result["a"], result["b"], result["difference"]) == (50.0, 25.0, -25.0)
     assert result["only_b"] == 30 and result["p"] == pytest.approx(2 * 0.5**30)
+    assert compare(a, b, data=str(folder.data))["metric"] == "top1"
+    score(a, data=str(folder.data), metric="wer")  # what A was scored in is what is compared
+    assert compare(a, b, data=str(folder.data)) == result
 
 
 def test_both_missing_the_same_clip_counts_it_as_wrong(folder):
