@@ -20,8 +20,6 @@ from asl.common.errors import AslError
 from asl.common.files import read_json, write_json
 from asl.common.jsonl import read_jsonl, write_jsonl
 
-AXES = ("acoustic_scale", "lm_scale", "insertion_penalty")
-
 
 def others(folders, own):
     """Those of the folders that are not ``own``."""
@@ -32,30 +30,31 @@ def others(folders, own):
 
 
 def errors_of(folders):
-    """(acoustic scale, LM scale, penalty) -> errors, added up over the folders."""
-    total = {}
+    """What asl tune varied (the columns before wer), and combination -> errors, added up over the folders."""
+    axes, total = [], {}
     for number, folder in enumerate(folders):
         with open(Path(folder) / "points.tsv", encoding="utf-8", newline="") as file:
-            found = {tuple(float(row[axis]) for axis in AXES): int(row["errors"])
-                     for row in csv.DictReader(file, delimiter="\t")}  # fmt: skip
+            reader = csv.DictReader(file, delimiter="\t")
+            axes = reader.fieldnames[: reader.fieldnames.index("wer")]
+            found = {tuple(float(row[axis]) for axis in axes): int(row["errors"]) for row in reader}
         if number and set(found) != set(total):
             raise AslError(f"{folder}/points.tsv has other combinations than {folders[0]}/points.tsv; tune them alike")
         total = {place: total.get(place, 0) + errors for place, errors in found.items()}
-    return total
+    return axes, total
 
 
 def scales(tune, own, out):
     """Write ``<out>/best.json`` for the fold whose ``asl tune`` folder is ``own``."""
     rest = others(tune, own)
-    total = errors_of(rest)
+    axes, total = errors_of(rest)
     place = min(total, key=lambda p: (total[p], [abs(x) for x in p]))
     beam = max(read_json(Path(folder) / "best.json")["beam"] for folder in rest)
     about = read_json(Path(own) / "best.json")
     write_json(Path(out) / "best.json", {
-        **dict(zip(AXES, place)), "beam": beam, "errors_in_other_folds": total[place], "grammar": about["grammar"],
+        **dict(zip(axes, place)), "beam": beam, "errors_in_other_folds": total[place], "grammar": about["grammar"],
         "graph": about["graph"], "chosen_on": [os.path.relpath(folder) for folder in rest],
     })  # fmt: skip
-    print(f"{out}: " + ", ".join(f"{axis} {value:g}" for axis, value in zip(AXES, place)))
+    print(f"{out}: " + ", ".join(f"{axis} {value:g}" for axis, value in zip(axes, place)))
 
 
 def join(folds, out, corpus):

@@ -59,19 +59,30 @@ graphs() {
   done
 }
 
-trained() { printf '%s/checkpoints\n' "${networks[@]}"; }
+priors() { # how often each network says each token in training: taken off its log-probs, as in a hybrid system
+  local network
+  for network in "${networks[@]}"; do
+    step --in "$network/checkpoints" data/train/cuts.jsonl.gz --out "$network/prior.json" -- asl prior --exp "$network"
+  done
+}
+
+trained() { # what decoding takes of the networks
+  local network
+  for network in "${networks[@]}"; do echo "$network/checkpoints" "$network/prior.json"; done
+}
 
 tune_one() { # tune_one GRAMMAR: errors of every combination of lm_scales and penalties in this fold
   step --in $(trained) "$exp/graphs/$1" data/val/cuts.jsonl.gz --out "$place/tune_$1/best.json" -- asl tune \
-    --exp "${networks[@]}" --graph "$exp/graphs/$1" --engine "$engine" --acoustic-scales 1 \
+    --exp "${networks[@]}" --graph "$exp/graphs/$1" --engine "$engine" --prior-scales 0.3 0.6 --acoustic-scales 1 \
     --lm-scales "${lm_scales[@]}" --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$place/tune_$1"
 }
 
 tune() {
   local way lm_scales penalties
+  priors
   for way in $grammars; do
-    lm_scales=(1 1.5 2) penalties=(-8 -7 -6 -5 -4)
-    if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(-6 -3 0 4); fi
+    lm_scales=(1 1.5 2) penalties=(-4 -2 0)
+    if [ "$way" = lexicon ]; then lm_scales=(0) penalties=(-2 0 2 4 6); fi
     tune_one "$way"
   done
 }
