@@ -11,6 +11,7 @@ from typing import Dict, Iterable
 from asl.common.errors import AslError
 from asl.common.files import PathLike, write_text
 from asl.graph.morphology import graph_files
+from asl.lang.arpa import UNKNOWN
 from asl.lang.folder import read_lang
 from asl.lang.lexicon import is_special
 from asl.lang.tokens import read_symbols
@@ -42,8 +43,9 @@ def write_one_sign_grammar(lang_dir: PathLike) -> None:
 def write_arpa_grammar(lang_dir: PathLike, arpa: PathLike) -> None:
     """Write ``G.fst.txt`` from an n-gram model in ARPA format; back-off arcs carry ``#0`` as input.
 
-    The vocabulary is closed: n-grams with words that are not in ``words.txt`` (``<unk>`` too) are left out, and
-    words of it that are in no n-gram cannot be recognised. Both are counted and listed in a warning.
+    The vocabulary is closed: n-grams with words that are not in ``words.txt`` are left out, and words of it that
+    are in no n-gram cannot be recognised. Both are counted and listed in a warning, but for ``<unk>``, which an
+    n-gram of a closed vocabulary has as a rule: where it alone is left out nothing is said.
 
     Raises:
         AslError: the ARPA file is absent or malformed (its line is named), or has no word of the lang folder.
@@ -66,7 +68,7 @@ def write_arpa_grammar(lang_dir: PathLike, arpa: PathLike) -> None:
     if len(silent) == len(ids):
         raise AslError(f"{arpa} has no word of {words_file}; was it made from the same glosses?")
     skipped = re.findall(r"skipped: word '(.*)' not in", done.stderr)
-    if skipped:
+    if set(skipped) - {UNKNOWN}:
         log.warning("%s: %d n-grams left out, they hold words that are not in %s: %s",
                     arpa, len(skipped), words_file.name, listed(skipped))
     if silent:

@@ -15,6 +15,7 @@ from asl.graph.fst import Fst, from_openfst
 from asl.graph.grammar import write_arpa_grammar, write_grammar
 from asl.graph.lexicon import write_lexicon_fsts
 from asl.graph.topology import apply_topology
+from asl.lang.ngram_train import train
 from tests.graph.byhand import ARPA, LEXICON
 
 
@@ -63,6 +64,16 @@ def test_arpa_leaves_out_what_the_lang_folder_does_not_know(make_lang, tmp_path,
     assert "4 n-grams left out, they hold words that are not in words.txt: c, d\n" in caplog.text
     assert "1 words are in no n-gram and cannot be recognised: e\n" in caplog.text
     assert compose_lg(lang).num_arcs > 0
+
+
+def test_nothing_is_said_of_unk_that_every_n_gram_has(make_lang, tmp_path, caplog):
+    (tmp_path / "train.txt").write_text("a b\nb a\na\n")
+    train(text=str(tmp_path / "train.txt"), order=2, out=str(tmp_path / "G.arpa"))
+    assert "<unk>" in (tmp_path / "G.arpa").read_text()
+    write_arpa_grammar(make_lang(["a", "b"]), tmp_path / "G.arpa")
+    assert caplog.text == ""
+    write_arpa_grammar(make_lang(["a"]), tmp_path / "G.arpa")
+    assert "hold words that are not in words.txt: <unk>, b\n" in caplog.text
 
 
 @pytest.mark.parametrize("text, message", [
