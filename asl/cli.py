@@ -48,6 +48,7 @@ COMMANDS: Dict[str, Command] = {
     "lm perplexity": Command("asl.tasks.perplexity:perplexity", "a language model measured on sentences"),
     "lm cache": Command("asl.lang.cache_tune:cache", "how much the video's previous sentences count, chosen on train"),
     "graph compile": Command("asl.graph.compile:compile_graph", "lexicon and grammar -> a decoding graph"),
+    "prior": Command("asl.tasks.prior:prior", "how often a CTC network says each token, for decode --prior-scale"),
     "tune": Command("asl.tasks.tune:tune", "acoustic and LM scale, insertion penalty and beam by the WER on val"),
     "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
     "align": Command("asl.tasks.align:align", "where each word of a transcript is: a CTM"),

@@ -81,15 +81,22 @@ decode_graph() {
   local split=$1 name=$2 graph=$3 metric=$4 inputs=("$3") word before=
   shift 4
   for word in "$@"; do
-    case $before in --rescore | --tuned) inputs+=("$word") ;; esac
+    case $before in --rescore) inputs+=("$word") ;; --tuned) inputs+=("$word" "$exp/prior.json") ;; esac
     before=$word
   done
   decode_into "$exp/decode_${split}_$name" "$split" "$metric" "${inputs[@]}" -- --method graph --graph "$graph" "$@"
 }
 
-# tune_scales SPLIT GRAPH DIR: what the grammar and each word should weigh, by the WER of SPLIT; into DIR.
+# measure_prior: how often the network of $exp says each token on train, for tune_scales.
+measure_prior() {
+  step --in "$exp/train.json" "$exp/checkpoints" data/train/cuts.jsonl.gz data/landmarks \
+    --out "$exp/prior.json" --via="$decode_cmd" -- asl prior --exp "$exp" --data data --split train
+}
+
+# tune_scales SPLIT GRAPH DIR: what the grammar, each word and the prior (measure_prior made it) should weigh, by the
+# WER of SPLIT; into DIR.
 tune_scales() {
-  step --in "$exp/train.json" "$exp/checkpoints" "data/$1/cuts.jsonl.gz" data/landmarks "$2" \
+  step --in "$exp/train.json" "$exp/checkpoints" "$exp/prior.json" "data/$1/cuts.jsonl.gz" data/landmarks "$2" \
     --out "$3" --via="$decode_cmd" -- \
     asl tune --exp "$exp" --data data --split "$1" --graph "$2" --engine "$engine" --out "$3" \
     ${score_options[@]+"${score_options[@]}"}

@@ -11,6 +11,7 @@ from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 import torch
 
+from asl.common.errors import AslError
 from asl.common.files import write_json
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.output import write_ctm, write_hypotheses
@@ -39,6 +40,7 @@ def decode(
     acoustic_scale: Optional[float] = None,
     lm_scale: Optional[float] = None,
     insertion_penalty: Optional[float] = None,
+    prior_scale: Optional[float] = None,
     tuned: Optional[str] = None,
     lattice: bool = True,
     mbr: bool = False,
@@ -52,8 +54,9 @@ def decode(
     """Decode a split with a trained network, or the average of several, and write the hypotheses.
 
     Decoding test is noted in EXP/test_log.jsonl: what was decoded, and when. In a graph a path's score is
-    acoustic-scale x log-probs + lm-scale x graph - insertion-penalty x words. decode.json has the times taken,
-    what was counted and, for lattices, the WER of their best reading (oracle, without any clean-up).
+    acoustic-scale x (log-probs - prior-scale x log priors) + lm-scale x graph - insertion-penalty x words.
+    decode.json has the times taken, what was counted and, for lattices, the WER of their best reading (oracle,
+    without any clean-up).
 
     Args:
         exp: experiment folder; holds everything about the network. Of several the outputs are averaged.
@@ -78,6 +81,8 @@ def decode(
         acoustic_scale: weight of the network's log-probs; default 1, or what was tuned.
         lm_scale: weight of the graph's scores; default 1, or what was tuned.
         insertion_penalty: taken off for each word; default 0, or what was tuned.
+        prior_scale: so many times the tokens' log priors (EXP/prior.json of asl prior) are taken off the log-probs
+            before they meet the graph; default 0, or what was tuned. Of several networks the priors are averaged, too.
         tuned: folder of asl tune; its scales, penalty and beam are taken where none are given here.
         lattice: false: the best path alone, several times as fast, without n-best and confidences.
         mbr: put the reading of least expected word errors first, not the most probable one.
@@ -92,6 +97,9 @@ def decode(
     """
     check_device(device)
     networks = open_networks(exp, data, split, method, checkpoint, views, extra, batch_size)
+    if prior_scale and networks.method != "graph":
+        raise AslError(f"--prior-scale {prior_scale:g}: method {networks.method} meets no grammar that would put "
+                       "priors in the place of the network's; leave it out, or use --method graph")
     exps, tokens, shifts = networks.exps, networks.tokens, networks.shifts
     way: searches.Method
     if networks.method == "softmax":
@@ -104,9 +112,9 @@ def decode(
         given = searches.GraphSetting(
             engine, graph or str(Path(exps[0]) / "graph"), nbest, beam, lattice_beam, min_active, max_active,
             acoustic_scale, lm_scale, insertion_penalty, lattice, mbr, nj, rescore, rescore_scale, rescore_keep,
-            tuned,
+            tuned, prior_scale,
         )  # fmt: skip
-        way = searches.Graph(given, searches.references_of(data, split))
+        way = searches.Graph(given, networks, searches.references_of(data, split))
     about = {
         "method": networks.method,
         "engine": way.engine,

@@ -12,13 +12,16 @@ from asl.decoding.graph import Found, Passes, warn
 from asl.decoding.greedy import greedy_search
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.parallel import Searcher
+from asl.decoding.prior import check_prior_scale, less_prior
 from asl.decoding.times import spelling_of
 from asl.graph.engine import GRAMMAR_FILE
 from asl.graph.options import SearchOptions
 from asl.lang.tokens import TokenTable
 from asl.scoring.refs import Words, read_references
 from asl.scoring.wer import rate
+from asl.tasks.networks import Networks
 from asl.tasks.posteriors import Outputs
+from asl.tasks.prior import read_log_prior
 from asl.tasks.rescoring import NbestRescoring, lattice_rescoring
 from asl.tasks.word_lm import load_lm
 
@@ -100,15 +103,21 @@ class GraphSetting(NamedTuple):
     rescore_scale: Optional[float]
     rescore_keep: float
     tuned: Optional[str]
+    prior_scale: Optional[float]
 
 
 class Graph(Method):
     """Search in H∘L∘G, then rescoring and minimum Bayes risk where they are asked for."""
 
-    def __init__(self, given: GraphSetting, references: Optional[Dict[str, Words]] = None) -> None:
+    def __init__(
+        self, given: GraphSetting, networks: Networks, references: Optional[Dict[str, Words]] = None
+    ) -> None:
         super().__init__()
         tuned = {} if given.tuned is None else read_tuned(given.tuned, given.graph)
         wide = search_options(given, tuned)
+        said = given.prior_scale
+        self.prior_scale = check_prior_scale(tuned.get("prior_scale", 0.0) if said is None else said)
+        self.log_prior = read_log_prior(networks) if self.prior_scale else None
         if not given.lattice and (given.rescore or given.mbr):
             raise AslError("--lattice false gives the best path alone: leave --rescore and --mbr out with it")
         self.given, self.references, self.nbest_pass = given, references, None
@@ -116,7 +125,8 @@ class Graph(Method):
         self.engine = self.searcher.engine.name
         passes = self.searcher.passes
         passes.lattice, passes.mbr, passes.nbest = given.lattice, given.mbr, given.nbest if given.lattice else 1
-        self.options = {**vars(wide), "lattice": given.lattice, "mbr": given.mbr, "nj": given.nj}
+        self.options = {**vars(wide), "prior_scale": self.prior_scale, "lattice": given.lattice, "mbr": given.mbr,
+                        "nj": given.nj}  # fmt: skip
         if given.tuned is not None:
             self.options["tuned"] = given.tuned
         if given.rescore is not None:
@@ -142,7 +152,10 @@ class Graph(Method):
         wanted = None
         if self.references is not None and self.given.lattice:
             wanted = [self.references[key] for key in batch.ids]
-        found = self.searcher.search(batch.log_probs, batch.lengths, wanted)
+        log_probs = batch.log_probs
+        if self.log_prior is not None:
+            log_probs = less_prior(log_probs, self.log_prior, self.prior_scale)
+        found = self.searcher.search(log_probs, batch.lengths, wanted)
         return found if self.nbest_pass is not None else self._hypotheses(found, shift)
 
     def finish(self, ids: Sequence[str], found: list, shift: Optional[List[float]]) -> Nbests:
@@ -174,26 +187,29 @@ TUNED = ("acoustic_scale", "lm_scale", "insertion_penalty", "beam")
 def search_options(given: GraphSetting, tuned: Dict[str, float]) -> SearchOptions:
     """What was said stands, then what was tuned, then the defaults."""
     said = {name: getattr(given, name) for name in TUNED}
-    chosen = {**tuned, **{name: value for name, value in said.items() if value is not None}}
+    chosen = {name: tuned[name] for name in TUNED if name in tuned}
+    chosen.update((name, value) for name, value in said.items() if value is not None)
     return SearchOptions(
         lattice_beam=given.lattice_beam, min_active=given.min_active, max_active=given.max_active, **chosen
     )
 
 
 def read_tuned(folder: PathLike, graph: PathLike) -> Dict[str, float]:
-    """What ``asl tune`` found best, from its best.json.
+    """What ``asl tune`` found best, from its best.json: ``TUNED`` and prior_scale (0 where it has none).
 
     Raises:
         AslError: it is not there or not whole, or was found for a graph with another grammar.
     """
     path = Path(folder) / "best.json"
     best = read_json(path)
-    if not isinstance(best, dict) or not all(isinstance(best.get(name), (int, float)) for name in TUNED):
+    names = (*TUNED, "prior_scale")
+    best = {"prior_scale": 0.0, **best} if isinstance(best, dict) else {}
+    if not all(isinstance(best.get(name), (int, float)) for name in names):
         raise AslError(f"{path} has not all of {', '.join(TUNED)}; run asl tune --out {folder} again")
     if best.get("grammar") != grammar_hash(graph):
         raise AslError(f"{path} was tuned for {best.get('graph')}, and {graph} has another grammar: run asl tune "
                        "for it, or give --lm-scale and the others yourself")
-    return {name: float(best[name]) for name in TUNED}
+    return {name: float(best[name]) for name in names}
 
 
 def grammar_hash(graph: PathLike) -> str:

@@ -15,6 +15,7 @@ from asl.common.errors import AslError
 from asl.common.files import write_json, write_text
 from asl.decoding.graph import Passes, warn
 from asl.decoding.parallel import Searcher
+from asl.decoding.prior import check_prior_scale, less_prior
 from asl.graph.options import SearchOptions
 from asl.scoring.choices import Choices, Cleanup, Repeats
 from asl.scoring.refs import Words, join, read_references
@@ -22,17 +23,22 @@ from asl.scoring.wer import Costs, Counts, align_all, count, rate
 from asl.tasks import experiment, run_data
 from asl.tasks.networks import check_device, network_facts, open_networks
 from asl.tasks.posteriors import Outputs, split_outputs
+from asl.tasks.prior import has_prior, read_log_prior
 from asl.tasks.searches import grammar_hash
 from asl.tasks.surface import draw_surface
 
-AXES = ("acoustic_scale", "lm_scale", "insertion_penalty")
-DEFAULTS = ((1.0,), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0), (-2.0, -1.0, 0.0, 1.0, 2.0))
+WEIGHTS = ("acoustic_scale", "lm_scale", "insertion_penalty")
+AXES = ("prior_scale", *WEIGHTS)
+DEFAULTS = ((1.0,), (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0), (-2.0, -1.0, 0.0, 1.0, 2.0))
+PRIOR_SCALES = (0.0, 0.3, 0.6)
+UNTUNED = (0.0, 1.0, 1.0, 0.0)
 BEAMS = (8.0, 10.0, 12.0, 14.0)
 
 
 class Point(NamedTuple):
-    """One search of the whole split: its options, errors, seconds, and the sum of the best paths' scores."""
+    """One search of the whole split: its weights, errors, seconds, and the sum of the best paths' scores."""
 
+    prior_scale: float
     options: SearchOptions
     counts: Counts
     seconds: float
@@ -41,7 +47,7 @@ class Point(NamedTuple):
     @property
     def place(self) -> Tuple[float, ...]:
         """Its place on the axes."""
-        return tuple(getattr(self.options, axis) for axis in AXES)
+        return (self.prior_scale, *(getattr(self.options, axis) for axis in WEIGHTS))
 
 
 def tune(
@@ -51,6 +57,7 @@ def tune(
     out: Optional[str] = None,
     graph: Optional[str] = None,
     engine: str = "auto",
+    prior_scales: Optional[List[float]] = None,
     acoustic_scales: Optional[List[float]] = None,
     lm_scales: Optional[List[float]] = None,
     insertion_penalties: Optional[List[float]] = None,
@@ -67,14 +74,15 @@ def tune(
     batch_size: int = 64,
     device: str = "cpu",
 ) -> Dict[str, Any]:
-    """Choose acoustic scale, LM scale and insertion penalty by the WER of every combination on a split.
+    """Choose prior, acoustic and LM scale and insertion penalty by the WER of every combination on a split.
 
     The network runs once; then the split is searched for each combination (the best path alone), which is exact:
     no lattice of other weights is reused. Into OUT go best.json (asl decode --tuned OUT takes it), points.tsv with
-    every combination, and surface.png. Of combinations with equally few errors the one with the better
-    neighbours is taken. Last, narrower beams are tried with it: the narrowest that makes no more errors is best.json's.
+    every combination, and surface.png (for the best prior scale). Of combinations with equally few errors the
+    one with the better neighbours is taken. Last, narrower beams are tried with it: the narrowest that makes no
+    more errors is best.json's.
 
-    The best path depends on the ratios of the three alone, so that one acoustic scale will do; it also
+    The best path depends on the ratios of the last three alone, so that one acoustic scale will do; it also
     sharpens or flattens confidences, and what minimum Bayes risk makes of them.
 
     Args:
@@ -84,8 +92,10 @@ def tune(
         out: folder of what is written; default EXP/tune_SPLIT.
         graph: folder of the compiled graph; default EXP/graph.
         engine: k2, kaldi or auto.
+        prior_scales: so many times the tokens' log priors are taken off the log-probs; default 0, and where
+            each EXP has a prior.json (asl prior) 0 0.3 0.6.
         acoustic_scales: weights of the network's log-probs; default 1.
-        lm_scales: weights of the graph's scores; default 0.25 0.5 0.75 1 1.5 2 3.
+        lm_scales: weights of the graph's scores; default 0.1 0.25 0.5 0.75 1 1.5 2.
         insertion_penalties: what is taken off for each word; default -2 -1 0 1 2.
         beam: width of the search.
         beams: narrower ones to try at the end; default 8 10 12 14.
@@ -110,30 +120,38 @@ def tune(
         raise AslError(f"--split {split}: what is chosen on test is no result on test; tune on val")
     check_device(device)
     given = (acoustic_scales, lm_scales, insertion_penalties)
-    axes = [sorted(set(values or default)) for values, default in zip(given, DEFAULTS)]
     networks = open_networks(exp, data, split, "graph", checkpoint, views, extra, batch_size)
+    priors = prior_scales or (PRIOR_SCALES if all(map(has_prior, networks.exps)) else (0.0,))
+    axes = [sorted(set(map(check_prior_scale, priors)))]
+    axes += [sorted(set(values or default)) for values, default in zip(given, DEFAULTS)]
+    log_prior = read_log_prior(networks) if any(axes[0]) else None
     folder = Path(out) if out else Path(networks.exps[0]) / f"tune_{split}"
     graph = graph or str(Path(networks.exps[0]) / "graph")
     references, choices = read_references(data, split), Choices(cleanup, "hypotheses", repeats, costs=costs)
     first = SearchOptions(beam, max_active=max_active)
     with Searcher(engine, graph, first, Passes(lattice=False), nj) as searcher, torch.no_grad():
         began = time.perf_counter()
-        batches = list(split_outputs(networks.members, split, device))
+        outputs = list(split_outputs(networks.members, split, device))
         seconds = time.perf_counter() - began
-        grid = [replace(first, **dict(zip(AXES, place))) for place in itertools.product(*axes)]
-        points = [_search(searcher, options, batches, references, choices) for options in grid]
+        grid = [replace(first, **dict(zip(WEIGHTS, place))) for place in itertools.product(*axes[1:])]
+        points: List[Point] = []
+        for scale in axes[0]:
+            batches = _less_prior(outputs, log_prior, scale)
+            points += [_search(searcher, scale, options, batches, references, choices) for options in grid]
         warn(searcher.counts, first)
         best = points[choose(np.array([p.counts.errors for p in points]).reshape([len(axis) for axis in axes]))]
-        tried = [_search(searcher, replace(best.options, beam=b), batches, references, choices)
+        scale, batches = best.prior_scale, _less_prior(outputs, log_prior, best.prior_scale)
+        tried = [_search(searcher, scale, replace(best.options, beam=b), batches, references, choices)
                  for b in sorted(set(beams or BEAMS)) if b < beam] + [best]  # fmt: skip
         name = searcher.engine.name
     narrow = next(p for p in tried if p.counts.errors <= best.counts.errors)
     edges = [axis for axis, values, value in zip(AXES, axes, best.place)
-             if len(values) > 2 and value in (values[0], values[-1])]  # fmt: skip
+             if len(values) > 2 and value in (values[0], values[-1])
+             and (axis, value) != ("prior_scale", 0.0)]  # fmt: skip
     result = {
         **dict(zip(AXES, best.place)), "beam": narrow.options.beam,
         "wer": _wer(best), "errors": best.counts.errors, "words": best.counts.ref, "n": len(references),
-        "untuned_wer": next((_wer(p) for p in points if p.place == (1.0, 1.0, 0.0)), None),
+        "untuned_wer": next((_wer(p) for p in points if p.place == UNTUNED), None),
         "at_the_edge_of": edges, "split": split, "graph": graph, "grammar": grammar_hash(graph), "engine": name,
         "max_active": max_active, "choices": asdict(choices), **network_facts(networks.exps),
         "axes": dict(zip(AXES, axes)), "network_seconds": round(seconds, 3),
@@ -143,7 +161,9 @@ def tune(
         "command": shlex.join(["asl", *sys.argv[1:]]), **experiment.git_state(),
     }  # fmt: skip
     write_text(folder / "points.tsv", _table(points))
-    draw_surface(folder / "surface.png", [(p.place, _wer(p)) for p in points], best.place, f"{split}, {graph}")
+    drawn = [(p.place[1:], _wer(p)) for p in points if p.prior_scale == best.prior_scale]
+    title = f"{split}, {graph}" + (f", prior scale {best.prior_scale:g}" if best.prior_scale else "")
+    draw_surface(folder / "surface.png", drawn, best.place[1:], title)
     write_json(folder / "best.json", result)
     _print(result, folder, len(points))
     return result
@@ -166,9 +186,15 @@ def choose(errors: np.ndarray) -> int:
     return int(np.lexsort((np.mean(around, axis=0).ravel(), errors.ravel()))[0])
 
 
+def _less_prior(outputs: Sequence[Outputs], log_prior: Optional[torch.Tensor], scale: float) -> Sequence[Outputs]:
+    if log_prior is None:
+        return outputs
+    return [batch._replace(log_probs=less_prior(batch.log_probs, log_prior, scale)) for batch in outputs]
+
+
 def _search(
-    searcher: Searcher, options: SearchOptions, batches: Sequence[Outputs], references: Dict[str, Words],
-    choices: Choices,
+    searcher: Searcher, prior_scale: float, options: SearchOptions, batches: Sequence[Outputs],
+    references: Dict[str, Words], choices: Choices,
 ) -> Point:  # fmt: skip
     searcher.options, began = options, time.perf_counter()
     hypotheses: Dict[str, Tuple[Words, ...]] = {}
@@ -180,7 +206,7 @@ def _search(
     seconds = time.perf_counter() - began
     utterances = choices.apply(join(references, hypotheses, "the search", "tuned"))
     counts = sum(map(count, align_all(utterances, choices.costs)), Counts())
-    return Point(options, counts, seconds, score)
+    return Point(prior_scale, options, counts, seconds, score)
 
 
 def _wer(point: Point) -> float:
@@ -197,7 +223,7 @@ def _table(points: Sequence[Point]) -> str:
 
 def _print(result: Dict[str, Any], folder: Path, points: int) -> None:
     chosen = ", ".join(f"{axis.replace('_', ' ')} {result[axis]:g}" for axis in AXES)
-    untuned = "" if result["untuned_wer"] is None else f" ({result['untuned_wer']:.2f} % with 1, 1, 0)"
+    untuned = "" if result["untuned_wer"] is None else f" ({result['untuned_wer']:.2f} % with 0, 1, 1, 0)"
     print(f"{folder}: {points} combinations on {result['n']} clips of {result['split']}; the best: {chosen}, "
           f"WER {result['wer']:.2f} %{untuned}, beam {result['beam']:g}")  # fmt: skip
     for axis in result["at_the_edge_of"]:

@@ -88,6 +88,7 @@ fi
 if stage 6 "decode and score"; then
   decoded=(val)
   if $with_test; then decoded+=(test); fi
+  if $tune; then measure_prior; fi
   for split in $(splits "${decoded[@]}"); do
     decode_and_score "$split" greedy wer
     decode_and_score "$split" beam wer

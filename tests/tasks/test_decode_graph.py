@@ -17,6 +17,7 @@ from asl.graph.lexicon import write_lexicon_fsts
 from asl.lang.cache import CacheConfig
 from asl.lang.cache_tune import write_cache
 from asl.tasks.decode import decode
+from asl.tasks.prior import prior
 from asl.tasks.rescoring import NbestRescoring
 from asl.tasks.train import main as train
 from asl.tasks.tune import choose, tune
@@ -166,7 +167,7 @@ def test_tuning_finds_the_weights_and_decoding_takes_them(here, capsys):
     best = tune("exp/ctc", engine="kaldi", lm_scales=[0.5, 1.0, 2.0], insertion_penalties=[-2.0, 0.0, 2.0], beams=[4.0])
     folder = here / "exp/ctc/tune_val"
     lines = [line.split("\t") for line in (folder / "points.tsv").read_text().splitlines()]
-    assert len(lines) == 10 and min(float(line[3]) for line in lines[1:]) == pytest.approx(best["wer"], abs=0.01)
+    assert len(lines) == 10 and min(float(line[4]) for line in lines[1:]) == pytest.approx(best["wer"], abs=0.01)
     assert (folder / "surface.png").read_bytes().startswith(b"\x89PNG") and read_json(folder / "best.json") == best
     assert best["untuned_wer"] >= best["wer"] and [b["beam"] for b in best["beams"]] == [4.0, 16.0]
     tuned = str(folder)
@@ -185,6 +186,36 @@ def test_tuning_finds_the_weights_and_decoding_takes_them(here, capsys):
     write_json(folder / "best.json", {"lm_scale": 1.0})
     with pytest.raises(AslError, match="best.json has not all of"):
         search("out", tuned=tuned)
+
+
+def test_the_prior_is_tuned_with_the_rest_where_there_is_one(here):
+    given = {"engine": "kaldi", "lm_scales": [0.5, 1.0], "insertion_penalties": [0.0], "beam": 8.0, "beams": [8.0]}
+    assert tune("exp/ctc", out="t0", **given)["axes"]["prior_scale"] == [0.0]
+    with pytest.raises(AslError, match="asl prior --exp exp/ctc"):
+        tune("exp/ctc", out="t", prior_scales=[0.3], **given)
+    measured = prior("exp/ctc")
+    try:
+        tokens = dict(zip(measured["tokens"], [0.96, 0.01, 0.01, 0.01, 0.01]))
+        write_json("exp/ctc/prior.json", {**measured, "tokens": tokens})
+        best = tune("exp/ctc", out="t", **given)
+        lines = [line.split("\t") for line in (here / "t/points.tsv").read_text().splitlines()]
+        assert best["axes"]["prior_scale"] == [0.0, 0.3, 0.6] == sorted({float(line[0]) for line in lines[1:]})
+        one = tune("exp/ctc", out="t", prior_scales=[0.6], **given)
+        assert one["prior_scale"] == 0.6 and (here / "t/surface.png").is_file()
+        same = [float(line[4]) for line in lines[1:] if float(line[0]) == 0.6]
+        assert one["wer"] == pytest.approx(min(same), abs=0.01)
+        search("tuned", tuned="t", beam=None, lattice=False)
+        assert read_json("tuned/decode.json")["options"]["prior_scale"] == 0.6
+        main(["score", "--decode", "tuned", "--metric", "wer"])
+        assert read_json("tuned/result.json")["metrics"]["wer"]["value"] == pytest.approx(one["wer"], abs=0.01)
+        search("said", tuned="t", prior_scale=0.0)
+        assert read_json("said/decode.json")["options"]["prior_scale"] == 0.0
+        old = {key: value for key, value in one.items() if key != "prior_scale"}  # of a time without priors
+        write_json(here / "t/best.json", old)
+        search("old", tuned="t")
+        assert read_json("old/decode.json")["options"]["prior_scale"] == 0.0
+    finally:
+        (here / "exp/ctc/prior.json").unlink()
 
 
 def test_tuning_from_the_command_line_and_never_on_test(here, capsys):
