@@ -32,7 +32,7 @@ AXES = ("prior_scale", *WEIGHTS)
 DEFAULTS = ((1.0,), (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0), (-2.0, -1.0, 0.0, 1.0, 2.0))
 PRIOR_SCALES = (0.0, 0.3, 0.6)
 UNTUNED = (0.0, 1.0, 1.0, 0.0)
-BEAMS = (8.0, 10.0, 12.0, 14.0)
+BEAMS = (4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
 
 
 class Point(NamedTuple):
@@ -61,7 +61,7 @@ def tune(
     acoustic_scales: Optional[List[float]] = None,
     lm_scales: Optional[List[float]] = None,
     insertion_penalties: Optional[List[float]] = None,
-    beam: float = 16.0,
+    beam: float = 10.0,
     beams: Optional[List[float]] = None,
     max_active: Optional[int] = None,
     cleanup: Cleanup = "none",
@@ -98,7 +98,7 @@ def tune(
         lm_scales: weights of the graph's scores; default 0.1 0.25 0.5 0.75 1 1.5 2.
         insertion_penalties: what is taken off for each word; default -2 -1 0 1 2.
         beam: width of the search.
-        beams: narrower ones to try at the end; default 8 10 12 14.
+        beams: narrower ones to try at the end; default 4 6 8 10 12 14.
         max_active: states kept in each frame at most.
         cleanup: of hypotheses, as of asl score.
         repeats: as of asl score.

@@ -36,7 +36,7 @@ from asl.lang.prepare import write_lang  # noqa: E402
 from asl.scoring.wer import Counts, align, count, rate  # noqa: E402
 from tests.bench import posteriors as made  # noqa: E402
 
-BEAMS = (6.0, 8.0, 10.0, 12.0, 14.0, 16.0)
+BEAMS = (3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
 VOCABULARIES = (100, 1000, 10_000)
 # flashlight: hypotheses kept, tokens tried for each
 THEIRS = ((5, 5), (10, 10), (20, 20), (50, 50))

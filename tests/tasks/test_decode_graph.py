@@ -169,7 +169,7 @@ def test_tuning_finds_the_weights_and_decoding_takes_them(here, capsys):
     lines = [line.split("\t") for line in (folder / "points.tsv").read_text().splitlines()]
     assert len(lines) == 10 and min(float(line[4]) for line in lines[1:]) == pytest.approx(best["wer"], abs=0.01)
     assert (folder / "surface.png").read_bytes().startswith(b"\x89PNG") and read_json(folder / "best.json") == best
-    assert best["untuned_wer"] >= best["wer"] and [b["beam"] for b in best["beams"]] == [4.0, 16.0]
+    assert best["untuned_wer"] >= best["wer"] and [b["beam"] for b in best["beams"]] == [4.0, 10.0]
     tuned = str(folder)
     search("tuned", tuned=tuned, lattice=False, beam=None)
     options = read_json("tuned/decode.json")["options"]
