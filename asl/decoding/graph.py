@@ -187,9 +187,9 @@ def _readings(
 ) -> List[Reading]:
     count = max(passes.nbest, FOR_CONFIDENCE)
     if passes.rescoring is not None:
-        rescored = rescore_lattice(word_lattice(lattice), passes.rescoring)
-        if len(rescored.final):
-            return _spoken(unique_readings(rescored, count), graph)
+        rescored = unique_readings(rescore_lattice(word_lattice(lattice), passes.rescoring), count)
+        if rescored:  # states may be left, and no way to an end
+            return _spoken(rescored, graph)
         counts["not_rescored"] += 1
     readings = _spoken(unique_readings(lattice, count), graph)
     if path is None:

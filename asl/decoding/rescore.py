@@ -40,11 +40,11 @@ class Rescoring:
     def step(self, state: Tuple[Any, Any], word: int) -> Tuple[float, Tuple[Any, Any]]:
         """What one more word changes, and the state of both models after it."""
         (gone, old), (come, new) = self.old.step(state[0], word), self.new.step(state[1], self.symbols[word])
-        return _change(self.old_scale, gone, self.new_scale, come), (old, new)
+        return change(self.old_scale, gone, self.new_scale, come), (old, new)
 
     def finish(self, state: Tuple[Any, Any]) -> float:
         """What the end changes."""
-        return _change(self.old_scale, self.old.finish(state[0]), self.new_scale, self.new.finish(state[1]))
+        return change(self.old_scale, self.old.finish(state[0]), self.new_scale, self.new.finish(state[1]))
 
 
 def rescore_lattice(lattice: Lattice, rescoring: Rescoring) -> Lattice:
@@ -75,19 +75,20 @@ def rescore_lattice(lattice: Lattice, rescoring: Rescoring) -> Lattice:
             if lattice.final[state] > -np.inf:
                 final[number] = float(lattice.final[state]) + rescoring.finish(memory)
             for arc in range(begin[state], begin[state + 1]):
-                change, after = 0.0, memory
+                total, after = 0.0, memory
                 for word in words[arc]:
                     more, after = rescoring.step(after, word)
-                    change += more
-                if change > -math.inf:
+                    total += more
+                if total > -math.inf:
                     reached = here[dst[arc]].setdefault(after, len(final))
                     if reached == len(final):
                         final.append(-math.inf)
-                    rows.append((number, reached, score[arc] + change, arc))
+                    rows.append((number, reached, score[arc] + total, arc))
     return _lattice(rows, final, words)
 
 
-def _change(old_scale: float, old: float, new_scale: float, new: float) -> float:
+def change(old_scale: float, old: float, new_scale: float, new: float) -> float:
+    """Return what a score changes by where a log-probability ``new`` takes the place of ``old``."""
     if new == -math.inf:
         return -math.inf
     # what the old model excludes is on no path of its own lattice; a reading from elsewhere loses nothing

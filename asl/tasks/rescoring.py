@@ -1,13 +1,14 @@
 """Rescoring: which language model takes the place of the graph's grammar, and how."""
 
 import inspect
+import math
 from pathlib import Path
 from typing import Any, List, Sequence
 
 from asl.decoding.grammar import Grammar
 from asl.decoding.graph import Found
 from asl.decoding.readings import least_risk, posteriors
-from asl.decoding.rescore import Rescoring
+from asl.decoding.rescore import Rescoring, change
 from asl.graph.engine import GRAMMAR_FILE, Graph, Reading
 from asl.lang.cache import VIDEO, group_videos
 
@@ -30,11 +31,15 @@ class NbestRescoring:
         lm: has ``score_all(sentences)``, or ``score_all(sentences, context)`` where it looks at the sentences
             before: then it is given what was recognised of the same video, oldest first.
         old_scale, new_scale: as in ``Rescoring``.
+
+    Attributes:
+        not_rescored: clips that keep their first scores, since the language model allows none of their readings.
     """
 
     def __init__(self, graph: Graph, lm: Any, old_scale: float, new_scale: float) -> None:
         self.grammar, self.ids, self.lm = grammar_of(graph), graph.lang.word_ids, lm
         self.old_scale, self.new_scale, self.video = old_scale, new_scale, getattr(lm, "video", VIDEO)
+        self.not_rescored = 0
         self.remembers = "context" in inspect.signature(lm.score_all).parameters
 
     def rescore(self, ids: Sequence[str], found: Sequence[Found], mbr: bool = False) -> None:
@@ -55,16 +60,20 @@ class NbestRescoring:
                     context.append(_chosen(readings, mbr))
 
     def rescored(self, readings: Sequence[Reading], context: Sequence[Sequence[str]] = ()) -> List[Reading]:
-        """The readings of one clip with their new scores, best first."""
+        """The readings of one clip that the model allows with their new scores, best first; all as they were where none is."""
         if not readings:
             return []
         words = [reading.words for reading in readings]
         new = self.lm.score_all(words, context) if self.remembers else self.lm.score_all(words)
         old = [self.grammar.score([self.ids[word] for word in reading]) for reading in words]
         out = [
-            Reading(reading.words, reading.score - self.old_scale * gone + self.new_scale * come)
+            Reading(reading.words, reading.score + change(self.old_scale, gone, self.new_scale, come))
             for reading, gone, come in zip(readings, old, new)
         ]
+        out = [reading for reading in out if reading.score > -math.inf]
+        if not out:
+            self.not_rescored += 1
+            return list(readings)
         return sorted(out, key=lambda reading: -reading.score)
 
 

@@ -160,17 +160,17 @@ class Graph(Method):
 
     def finish(self, ids: Sequence[str], found: list, shift: Optional[List[float]]) -> Nbests:
         counts: Counter = self.searcher.counts
+        if self.nbest_pass is not None:
+            self.nbest_pass.rescore(ids, found, self.given.mbr)
+            counts["not_rescored"] = self.nbest_pass.not_rescored
         warn(counts, self.searcher.options)
         self.counts = {name: counts[name] for name in ("searched", "widened", "empty")}
-        if self.searcher.passes.rescoring is not None:
+        if self.given.rescore is not None:
             self.counts["not_rescored"] = counts["not_rescored"]
         if "oracle_errors" in counts:
             errors, words = counts["oracle_errors"], counts["reference_words"]
             self.counts["oracle"] = {"wer": round(rate(errors, words), 4), "errors": errors, "words": words}
-        if self.nbest_pass is None:
-            return found
-        self.nbest_pass.rescore(ids, found, self.given.mbr)
-        return self._hypotheses(found, shift)
+        return found if self.nbest_pass is None else self._hypotheses(found, shift)
 
     def close(self) -> None:
         self.searcher.close()

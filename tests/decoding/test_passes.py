@@ -72,6 +72,30 @@ def test_lattices_without_a_reading_that_the_new_model_allows_keep_their_scores(
     assert nbest[0].words == ["a"] and counts["not_rescored"] == 1 and "keep their first scores" in caplog.text
 
 
+class Endless:
+    """A language model in which every word may follow and no sentence ends."""
+
+    def start(self):
+        return ()
+
+    def step(self, state, word):
+        return -1.0, ()
+
+    def finish(self, state):
+        return -math.inf
+
+
+def test_lattices_in_which_no_reading_ends_after_rescoring_keep_their_scores(make_graph):
+    searcher, graph = make_graph("kaldi")
+    log_probs, lengths = posteriors(2, 5, len(graph.lang.tokens), seed=13)
+    grammar = Grammar(graph.folder / "G.fst.txt", graph.lang.symbols)
+    plain, counts = decode_graph(searcher, graph, log_probs, lengths, WIDE), Counter()
+    passes = Passes(rescoring=Rescoring(grammar, Endless(), 1.0, 1.0, graph.lang.symbols))
+    again = decode_graph(searcher, graph, log_probs, lengths, WIDE, counts=counts, passes=passes)
+    assert [nbest[0].words for nbest in again] == [nbest[0].words for nbest in plain]
+    assert counts["not_rescored"] == 2
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_best_path_alone_has_no_confidence(engine, make_graph):
     searcher, graph = make_graph(engine)

@@ -163,6 +163,24 @@ def test_the_context_is_what_was_chosen_in_the_order_of_the_video(here):
     assert lm.seen == [[], [["home"]], []]
 
 
+class Closed:
+    """A language model that allows one word alone."""
+
+    def score_all(self, sentences):
+        return [0.0 if words == ["home"] else -math.inf for words in sentences]
+
+
+def test_readings_that_the_language_model_excludes_are_left_out_where_others_remain(here):
+    rescoring = NbestRescoring(get_engine("kaldi").load("exp/ctc/graph"), Closed(), 0.0, 1.0)
+    found = [
+        Found(None, [Reading(["go"], -1.0), Reading(["home"], -2.0)]),
+        Found(None, [Reading(["go"], -1.0), Reading(["book"], -1.5)]),
+    ]
+    rescoring.rescore(["a", "b"], found)
+    assert found[0].readings == [Reading(["home"], -2.0)]
+    assert [r.words for r in found[1].readings] == [["go"], ["book"]] and rescoring.not_rescored == 1
+
+
 def test_tuning_finds_the_weights_and_decoding_takes_them(here, capsys):
     best = tune("exp/ctc", engine="kaldi", lm_scales=[0.5, 1.0, 2.0], insertion_penalties=[-2.0, 0.0, 2.0], beams=[4.0])
     folder = here / "exp/ctc/tune_val"
