@@ -13,7 +13,7 @@ from asl.lang.prepare import write_lang
 from asl.lang.subunits import describe
 from asl.tasks import config as configs
 from asl.tasks import experiment
-from asl.tasks.decode import check_device
+from asl.tasks.networks import check_device
 from asl.tasks.pretrain import PretrainTask
 from asl.tasks.probe import leading_first
 

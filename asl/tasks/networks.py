@@ -61,7 +61,8 @@ def open_networks(
         raise AslError(f"--extra {extra}: {exps[0]} was trained without a second stream; leave it out")
     members: List[Member] = []
     for name, one in zip(exps, loaded):
-        given = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
+        given: Dict[str, Any] = {"data_dir": data, "batch_size": batch_size, "num_workers": 0, "overfit": 0}
+        given["alignments"] = None  # for training alone
         module = configs.instantiate_data(one.config, **given, **other_stream(one.config, extra))
         members += [Member(f"{name} ({view})", one.task, module, view) for view in looks]
     tokens = TokenTable.read(loaded[0].lang / "tokens.txt")

@@ -127,6 +127,7 @@ def tune(
     log_prior = read_log_prior(networks) if any(axes[0]) else None
     folder = Path(out) if out else Path(networks.exps[0]) / f"tune_{split}"
     graph = graph or str(Path(networks.exps[0]) / "graph")
+    grammar = grammar_hash(graph)
     references, choices = read_references(data, split), Choices(cleanup, "hypotheses", repeats, costs=costs)
     first = SearchOptions(beam, max_active=max_active)
     with Searcher(engine, graph, first, Passes(lattice=False), nj) as searcher, torch.no_grad():
@@ -152,7 +153,7 @@ def tune(
         **dict(zip(AXES, best.place)), "beam": narrow.options.beam,
         "wer": _wer(best), "errors": best.counts.errors, "words": best.counts.ref, "n": len(references),
         "untuned_wer": next((_wer(p) for p in points if p.place == UNTUNED), None),
-        "at_the_edge_of": edges, "split": split, "graph": graph, "grammar": grammar_hash(graph), "engine": name,
+        "at_the_edge_of": edges, "split": split, "graph": graph, "grammar": grammar, "engine": name,
         "max_active": max_active, "choices": asdict(choices), **network_facts(networks.exps),
         "axes": dict(zip(AXES, axes)), "network_seconds": round(seconds, 3),
         "search_seconds": round(sum(p.seconds for p in points), 3),
