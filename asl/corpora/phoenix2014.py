@@ -237,7 +237,8 @@ def _attach_files(clips: Sequence[Clip], root: Path) -> None:
     """Set path or status of each sentence."""
     for clip in clips:
         base = root / FRAMES / OWNER[clip.split]
-        folders = [(base / clip.custom.pop("folder")).parent, base / clip.id]
+        # two names of the same folder where the list has it without the 1 between
+        folders = list(dict.fromkeys([(base / clip.custom.pop("folder")).parent, base / clip.id]))
         if clip.id == BROKEN:
             clip.status = LEFT_OUT
             clip.reason = "broken: 16 frames for 16 glosses; the owner's STM leaves it out"

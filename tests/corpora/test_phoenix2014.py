@@ -169,6 +169,13 @@ def test_a_bad_list_is_told_by_its_line(corpus, line, said):
         check(str(corpus))
 
 
+def test_a_list_that_names_the_sentences_own_folder(corpus):
+    path = corpus / "annotations/manual/train.corpus.csv"
+    path.write_text(path.read_text().replace("|a-3/1/*.png|", "|a-3/*.png|"))
+    report = check(str(corpus))
+    assert report["splits"]["train"]["found"] == 3  # its one file is not seen twice
+
+
 def test_no_list(corpus):
     (corpus / "annotations/manual/test.corpus.csv").unlink()
     with pytest.raises(AslError, match="test.corpus.csv is not there"):
