@@ -8,7 +8,7 @@ import numpy as np
 from asl.common.errors import AslError
 from asl.common.files import read_json
 from asl.scoring import topk, wer
-from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Repeats
+from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Repeats, short
 from asl.scoring.intervals import REPLICATIONS, bootstrap, means, ratio, sign_flip_p
 from asl.scoring.refs import Utterance, join, read_hypotheses, read_references
 from asl.scoring.result import describe
@@ -21,10 +21,10 @@ def compare(
     data: str = "data",
     split: str = "val",
     metric: Optional[Metric] = None,
-    cleanup: Cleanup = "none",
-    cleanup_of: CleanupOf = "hypotheses",
-    repeats: Repeats = "keep",
-    case: Case = "keep",
+    cleanup: Optional[Cleanup] = None,
+    cleanup_of: Optional[CleanupOf] = None,
+    repeats: Optional[Repeats] = None,
+    case: Optional[Case] = None,
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Dict[str, Any]:
@@ -41,7 +41,7 @@ def compare(
         split: train, val or test.
         metric: topk compares top-1 accuracy, wer the word error rate; default: what ``asl score`` measured in A,
             topk where it has not been scored.
-        cleanup: as for ``asl score``; so are the next three.
+        cleanup: as for ``asl score``; default: as A was scored. So are the next three.
         cleanup_of: hypotheses, or both.
         repeats: keep, or leave one in the hypotheses, or in both.
         case: keep or fold.
@@ -55,8 +55,11 @@ def compare(
     Raises:
         AslError: the two have hypotheses for different ids, or as ``asl score``.
     """
-    metric = metric or _metric_of(a)
-    choices = Choices(cleanup, cleanup_of, repeats, case)
+    scored = _scored(a)
+    metric = metric or ("wer" if scored.get("main") == "wer" else "topk")
+    given = {"cleanup": cleanup, "cleanup_of": cleanup_of, "repeats": repeats, "case": case}
+    kept = (scored.get("scoring") or {}) if metric == "wer" else {}
+    choices = Choices(**{k: v or kept.get(k, getattr(Choices, k)) for k, v in given.items()})
     first, second = (choices.apply(side) for side in _load_pair(a, b, data, split))
     if metric == "topk":
         hits_a, hits_b = _top1(first), _top1(second)
@@ -86,12 +89,14 @@ def compare(
         "only_b": int((gain > 0).sum()),
     }
     _print(result, a, b)
+    if metric == "wer":
+        print(f"clean-up {short(choices.as_dict())}")
     return result
 
 
-def _metric_of(folder: str) -> Metric:
+def _scored(folder: str) -> Dict[str, Any]:
     path = Path(folder) / "result.json"
-    return "wer" if path.is_file() and read_json(path).get("main") == "wer" else "topk"
+    return read_json(path) if path.is_file() else {}
 
 
 def _load_pair(a: str, b: str, data: str, split: str) -> List[List[Utterance]]:

@@ -41,6 +41,17 @@ def test_word_error_rates(folder):
     assert compare(a, b, data=str(folder.data)) == result
 
 
+def test_words_are_cleaned_as_they_were_when_the_first_was_scored(folder, capsys):
+    folder.references({"a": "NORD REGEN"})
+    a = folder.decode({"a": "loc-NORD REGEN"}, name="exp/a/decode_val")
+    b = folder.decode({"a": "NORD"}, name="exp/b/decode_val")
+    score(a, data=str(folder.data), metric="wer", cleanup="phoenix2014")
+    result = compare(a, b, data=str(folder.data))
+    assert (result["a"], result["b"]) == (0.0, 50.0)
+    assert "clean-up phoenix2014" in capsys.readouterr().out.splitlines()[-1]
+    assert compare(a, b, data=str(folder.data), cleanup="none")["a"] == 50.0
+
+
 def test_both_missing_the_same_clip_counts_it_as_wrong(folder):
     folder.references({"a": "X", "b": "Y"})
     result = compare(*[folder.decode({"a": "X"}, name=f"exp/{n}") for n in "ab"], data=str(folder.data))
