@@ -2,9 +2,9 @@
 
 Its files, as their owners lay them out::
 
-    WLASL_v0.3.json         a list of {gloss, instances: [{video_id, signer_id, split, fps, frame_start,
-    ...}]} nslt_100.json ...       video_id -> {subset, action: [class, first frame, last frame]}, frames at
-    25 fps wlasl_class_list.txt    class, tab, gloss
+    WLASL_v0.3.json         list of {gloss, instances: [{video_id, signer_id, split, fps, frame_start, ...}]}
+    nslt_100.json ...       video_id -> {subset, action: [class, first frame, last frame]}, frames at 25 fps
+    wlasl_class_list.txt    class, tab, gloss
     missing.txt             ids of clips that are listed but cannot be had
     hands/<video_id>.npy    float16 (frames, 2 slots, 21 points, 3), -1 where no hand was found
 
