@@ -62,6 +62,7 @@ compile_graph() {
   local inputs=(data/lang/{tokens,words,lexicon}.txt) grammar=$1 dir=$2
   shift 2
   case $grammar in *.arpa) inputs+=("$grammar") ;; *) if [ -f "$grammar" ]; then inputs+=("$grammar"); fi ;; esac
+  if [ -f data/lang/lexiconp.txt ]; then inputs+=(data/lang/lexiconp.txt); fi
   step --in "${inputs[@]}" --out "$dir" -- \
     asl graph compile --lang data/lang --grammar "$grammar" --engine "$engine" --out "$dir" "$@"
 }
