@@ -100,6 +100,10 @@ def decode(
     if prior_scale and networks.method != "graph":
         raise AslError(f"--prior-scale {prior_scale:g}: method {networks.method} meets no grammar that would put "
                        "priors in the place of the network's; leave it out, or use --method graph")
+    for name, value in (("rescore", rescore), ("tuned", tuned), ("mbr", mbr)):
+        if value and networks.method != "graph":
+            raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use "
+                           "--method graph")
     exps, tokens, shifts = networks.exps, networks.tokens, networks.shifts
     way: searches.Method
     if networks.method == "softmax":

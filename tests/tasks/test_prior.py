@@ -107,6 +107,9 @@ def test_what_does_not_fit_is_refused(measured):
     for method in ("greedy", "beam"):
         with pytest.raises(AslError, match=f"--prior-scale 0.3: method {method} meets no grammar"):
             decode("exp/ctc", method=method, out="out", prior_scale=0.3)
+        for name, value in (("rescore", "G.arpa"), ("tuned", "tune"), ("mbr", True)):
+            with pytest.raises(AslError, match=f"--{name} {value}: method {method} searches no graph"):
+                decode("exp/ctc", method=method, out="out", **{name: value})
     fails("prior scale is -1", prior_scale=-1.0)
     again = "run 'asl prior --exp exp/ctc --checkpoint last'"
     fails(f"prior.json is of checkpoint ema, not of last; {again}", checkpoint="last")
