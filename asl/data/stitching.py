@@ -79,6 +79,8 @@ def stitch(
         AslError: no aligned clip in the split, one whose transcript differs, or a grammar without the split's words.
     """
     _check(count, uniform, other_signers, speed, max_gap)
+    if Path(out) == Path(split):
+        raise AslError(f"--out {out}: the split that is cut up would be overwritten; give another name")
     cuts = [Alignments(alignments).attach(cut) for cut in open_cuts(data, split)]
     reader = ArchiveReader()
     layouts = {cut_layout(cut) for cut in cuts}

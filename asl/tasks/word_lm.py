@@ -137,9 +137,13 @@ def neural(
     Raises:
         AslError: no such split or file, an option out of range, or a loss that is not finite.
     """
-    for name, value in (("epochs", epochs), ("batch-size", batch_size), ("dim", dim), ("hidden", hidden)):
+    sizes = {"epochs": epochs, "batch-size": batch_size, "dim": dim, "hidden": hidden, "layers": layers}
+    for name, value in sizes.items():
         if value < 1:
             raise AslError(f"--{name} is {value}; give 1 or more")
+    if not 0 <= dropout < 1 or not lr > 0 or not weight_decay >= 0:
+        raise AslError(f"--dropout {dropout} --lr {lr} --weight-decay {weight_decay}: give a share from 0 to below 1, "
+                       "a number above 0, and 0 or more")
     if text is not None and val_text is None:
         raise AslError("--text needs --val-text, the sentences to validate on")
     sentences = read_text(data, split, text).sentences
