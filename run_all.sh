@@ -38,7 +38,10 @@ for file in egs/*/conf/run_all.txt; do
     corpus=$corpora/$name recipe=egs/$name
     if ! [ -d "$corpus" ]; then echo "$name: not in $corpora, left out"; continue; fi
     needs=$(sed -n 's/^needs //p' "$file")
-    if ! [ -e "$corpus/$needs" ]; then echo "$name: $corpus has no $needs (landmarks), left out"; continue; fi
+    if [ -n "$needs" ] && [ -z "$(find "$corpus" -name "$needs" -print -quit)" ]; then
+      echo "$name: $corpus has no file $needs (landmarks), left out"
+      continue
+    fi
   else
     corpus=run_all/corpora/$name recipe=run_all/$name
     "${asl[@]}" synthesize "$corpus" --format "$name"
