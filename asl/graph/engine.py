@@ -143,7 +143,7 @@ class Engine(ABC):
         """Load the graph that ``compile`` made.
 
         Raises:
-            AslError: there is none for this engine, or tokens, words or lexicon beside it were changed.
+            AslError: there is none for this engine, or tokens, words, lexicon or grammar beside it were changed.
         """
         graph_dir = Path(graph_dir)
         info_path = graph_dir / f"{self.name}.json"
@@ -156,7 +156,7 @@ class Engine(ABC):
             )
         info = read_json(info_path)
         if info.get("lang_hash") != _lang_hash(graph_dir):
-            raise AslError(f"{graph_dir}: tokens, words or lexicon changed after the graph was compiled; "
+            raise AslError(f"{graph_dir}: tokens, words, lexicon or grammar changed after the graph was compiled; "
                            f"run asl graph compile --engine {self.name} --out {graph_dir} again")
         path = graph_dir / self.graph_file
         if not path.exists():
@@ -229,7 +229,8 @@ class Engine(ABC):
 
 
 def _lang_hash(folder: PathLike) -> str:
-    return hash_paths(Path(folder) / name for name in LANG_FILES)
+    """Of what lies beside a graph: the grammar, too, which rescoring takes out of its scores."""
+    return hash_paths(Path(folder) / name for name in (*LANG_FILES, GRAMMAR_FILE))
 
 
 def k2_missing() -> Optional[str]:

@@ -188,6 +188,8 @@ def search_options(given: GraphSetting, tuned: Dict[str, float]) -> SearchOption
     """What was said stands, then what was tuned, then the defaults."""
     said = {name: getattr(given, name) for name in TUNED}
     chosen = {name: tuned[name] for name in TUNED if name in tuned}
+    if given.lattice and "beam" in chosen:  # what suffices for the best path alone
+        chosen["beam"] = max(chosen["beam"], given.lattice_beam)
     chosen.update((name, value) for name, value in said.items() if value is not None)
     return SearchOptions(
         lattice_beam=given.lattice_beam, min_active=given.min_active, max_active=given.max_active, **chosen
