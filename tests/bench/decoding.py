@@ -5,7 +5,7 @@
 The dev set's 540 sentences (a frame for four of the video's), a trigram of the normalised train transcripts, one core.
 Without --posteriors (tests/bench/posteriors.py makes such a file of a trained network) they are simulated from the
 transcripts, and everything printed says so. Seconds are the process's own (CPU), so that work beside it on the
-machine does not count. Into the folder go results.json and growth.png.
+machine does not count. Into the folder go results.json and growth.png (one of them lies beside this file).
 """
 
 import argparse
