@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Union
 
@@ -15,6 +16,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 # modification time, so that a folder of videos does not have to be read to see that nothing changed.
 CONTENT_HASH_LIMIT = 16 * 1024 * 1024
 _END = 64 * 1024
+_LEFTOVER = re.compile(r"\.tmp(\d+)\..+")
 
 
 @contextlib.contextmanager
@@ -40,6 +42,30 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             tmp.unlink()
+
+
+def remove_leftovers(folder: PathLike) -> None:
+    """Remove the temporary files of ``atomic_path``, here and below, whose processes are gone."""
+    for path in Path(folder).rglob(".tmp*"):
+        match = _LEFTOVER.fullmatch(path.name)
+        if match and not _alive(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # its number was used before: this process has not begun to write
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    try:  # one that ended and that nobody has asked after is still listed
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # not Linux, or gone since
+        return True
+    return state not in ("Z", "X")
 
 
 def write_text(path: PathLike, text: str) -> None:

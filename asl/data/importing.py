@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from asl.common.errors import AslError
-from asl.common.files import write_json
+from asl.common.files import remove_leftovers, write_json
 from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archives, read_index, read_index_cuts
 from asl.data.storage import write_cuts
 
 _ORDER = ("train", "val", "test")
 _ARCHIVE = re.compile(r"(.+-\d{5})\.(?:h5|jsonl\.gz)")
-_LEFTOVER = re.compile(r"\.tmp(\d+)\..*")
 _KINDS = ("missing", "changed", "unusable")
 
 
@@ -67,7 +66,7 @@ def import_landmarks(
         get_layout(layout)
     root = Path(data)
     plan = {split: plan_archives(root, split, layout, tracking) for split in _splits(root)}
-    _remove_temporary(root)
+    remove_leftovers(root)
     todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
     # Archives change under the cuts that point into them: until they are whole there are no cuts.
     for split in {job.split for job in todo}:
@@ -98,14 +97,6 @@ def _splits(root: Path) -> List[str]:
     return sorted(found, key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s))
 
 
-def _remove_temporary(root: Path) -> None:
-    """Remove the temporary files of processes that are gone."""
-    for path in root.rglob(".tmp*"):
-        leftover = _LEFTOVER.fullmatch(path.name)
-        if leftover and not _alive(int(leftover[1])):
-            path.unlink(missing_ok=True)
-
-
 def _remove_unlisted(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
     """Remove archives of clips that are no longer listed."""
     wanted = {job.path.stem for jobs in plan.values() for job in jobs}
@@ -113,18 +104,6 @@ def _remove_unlisted(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
         archive = _ARCHIVE.fullmatch(path.name)
         if archive and archive[1] not in wanted:
             path.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # its number was used before: this process has not begun to write
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _run(jobs: List[ArchiveJob], nj: int) -> None:

@@ -1,5 +1,6 @@
 """The decoding methods behind one interface: batches of outputs in, hypotheses of all clips out."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
@@ -28,7 +29,7 @@ from asl.tasks.word_lm import load_lm
 Nbests = List[List[Hypothesis]]
 
 
-class Method:
+class Method(ABC):
     """A way of decoding; ``options``, ``engine`` and ``counts`` are for decode.json."""
 
     engine: Optional[str] = None
@@ -37,9 +38,9 @@ class Method:
         self.options: Dict[str, Any] = {}
         self.counts: Dict[str, Any] = {}
 
+    @abstractmethod
     def search(self, batch: Outputs, shift: Optional[List[float]]) -> list:
         """Search a batch; one thing for each clip, which ``finish`` understands."""
-        raise NotImplementedError
 
     def finish(self, ids: Sequence[str], found: list, shift: Optional[List[float]]) -> Nbests:
         """Make hypotheses of what ``search`` gave for all clips."""

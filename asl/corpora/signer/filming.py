@@ -6,7 +6,6 @@ processes or after how many interruptions they are made.
 
 import concurrent.futures
 import os
-import re
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +16,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from asl.common.errors import AslError
-from asl.common.files import PathLike
+from asl.common.files import PathLike, remove_leftovers
 from asl.common.seeds import derive_seed
 from asl.corpora.signer.camera import Camera
 from asl.corpora.signer.glosses import Where, acts_of
@@ -26,7 +25,6 @@ from asl.corpora.signer.lexicon import Sign
 from asl.corpora.signer.people import Signer
 from asl.corpora.signer.sentences import Act, perform_sentence
 
-_LEFTOVER = re.compile(r"\.tmp(\d+)\..+")
 _BATCH = 8  # utterances that a process takes at a time
 
 
@@ -124,7 +122,7 @@ def film_all(cast: Cast, files: Sequence[Tuple[Path, Utterance]], nj: int) -> in
         raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
     for folder in {path.parent for path, _ in files}:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
     todo = [(path, utterance) for path, utterance in files if not path.is_file()]
     batches = [todo[i : i + _BATCH] for i in range(0, len(todo), _BATCH)]
     from tqdm import tqdm
@@ -175,27 +173,3 @@ def _filmed(cast: Cast, batches: Sequence[Sequence[Tuple[Path, Utterance]]], nj:
                 "a process that films was killed (is memory short?); what it finished is kept: run the command "
                 "again, with a smaller --nj"
             ) from None
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove unfinished files of processes that are gone."""
-    for path in folder.glob(".tmp*"):
-        match = _LEFTOVER.fullmatch(path.name)
-        if match and not _alive(int(match[1])):
-            path.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # its number was used before: this process has not begun to write
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    try:  # one that ended and that nobody has asked after is still listed
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:  # not Linux, or gone since
-        return True
-    return state not in ("Z", "X")
