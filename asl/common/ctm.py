@@ -1,11 +1,11 @@
 """Words with their times: a CTM read with begins and durations (``asl.common.transcripts`` reads its words alone)."""
 
 import math
-from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, write_text
+from asl.common.transcripts import transcript_lines
 
 
 class TimedWord(NamedTuple):
@@ -35,20 +35,11 @@ def read_timed(path: PathLike) -> Dict[str, List[TimedWord]]:
             or a confidence outside 0 to 1; names the line.
     """
     out: Dict[str, List[TimedWord]] = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise AslError(f"{path} does not exist; check the path, or make it with asl align") from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise AslError(f"cannot read {path}: {e}; it must be UTF-8 text") from e
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if not fields or line.startswith(";;"):
-            continue
+    for number, fields in transcript_lines(path):
         numbers = [_number(field) for field in (*fields[2:4], *fields[5:])]
         if len(fields) not in (5, 6) or None in numbers or numbers[-1] > 1 and len(fields) == 6:
             wanted = "'id channel begin duration word [confidence]', times of 0 or more"
-            raise AslError(f"{path} line {number}: expected {wanted}, found {line.strip()[:60]!r}")
+            raise AslError(f"{path} line {number}: expected {wanted}, found {' '.join(fields)[:60]!r}")
         out.setdefault(fields[0], []).append(TimedWord(fields[4], *numbers))
     if not out:
         raise AslError(f"{path} holds no word; give a CTM with 'id channel begin duration word' a line")

@@ -22,7 +22,7 @@ def read_stm(path: PathLike) -> Dict[str, Words]:
     """
     utterances: Dict[str, Words] = {}
     lines: Dict[str, int] = {}
-    for number, fields in _lines(path):
+    for number, fields in transcript_lines(path):
         if len(fields) < 5 or _time(fields[3]) is None or _time(fields[4]) is None:
             wanted = "'id channel speaker begin end words'"
             raise AslError(f"{path} line {number}: expected {wanted}, found {' '.join(fields)[:60]!r}")
@@ -47,7 +47,7 @@ def read_ctm(path: PathLike) -> Dict[str, Words]:
             names the line.
     """
     timed: Dict[str, List[Tuple[float, str]]] = {}
-    for number, fields in _lines(path):
+    for number, fields in transcript_lines(path):
         begin = _time(fields[2]) if len(fields) in (5, 6) else None
         if begin is None or _time(fields[3]) is None:
             wanted = "'id channel begin duration word [confidence]'"
@@ -60,8 +60,12 @@ def read_ctm(path: PathLike) -> Dict[str, Words]:
     return {key: tuple(word for _, word in sorted(words, key=lambda w: w[0])) for key, words in timed.items()}
 
 
-def _lines(path: PathLike) -> Iterator[Tuple[int, List[str]]]:
-    """Number and fields of each line that is neither empty nor a comment."""
+def transcript_lines(path: PathLike) -> Iterator[Tuple[int, List[str]]]:
+    """Number and fields of each line of a CTM or STM that is neither empty nor a comment.
+
+    Raises:
+        AslError: the file is absent or is not UTF-8 text.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
