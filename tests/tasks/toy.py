@@ -98,7 +98,7 @@ class ToyData(L.LightningDataModule):
         self._start = (epoch, step)
 
     def batch(self, rows):
-        ids, lengths = [f"clip{row}" for row in rows.tolist()], torch.full((len(rows),), 5)
+        ids, lengths = [f"clip{row}" for row in rows], torch.full((len(rows),), 5)
         return {"ids": ids, "features": self.features[rows], "tokens": self.labels[rows], "feature_lengths": lengths}
 
     def train_dataloader(self):
@@ -135,7 +135,8 @@ class _Batches(Sampler):
             generator = torch.Generator().manual_seed(derive_seed(self.data.seed, self.epoch))
             order = order[torch.randperm(len(order), generator=generator)]
         skip = self.start[1] if self.shuffle and self.start[0] == self.epoch else 0
-        return iter(order.split(self.data.batch_size)[skip:])
+        # lists: tensors of one storage, sent to two workers at once, can reach them as other numbers
+        return (rows.tolist() for rows in order.split(self.data.batch_size)[skip:])
 
 
 CONFIG = """
