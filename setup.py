@@ -24,6 +24,8 @@ CORE = [
     "kaldi-decoder>=0.3.2",
     "kaldilm>=1.15.5",
     "pose-format>=0.15",
+    "sentencepiece>=0.2",  # units of translation, and of glosses
+    "sacrebleu>=2.6",  # BLEU and chrF as the field counts them
 ]
 VIDEO = ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"]
 DEMO = VIDEO + ["ipykernel", "ipywidgets"]
