@@ -25,6 +25,7 @@ def compare(
     cleanup_of: Optional[CleanupOf] = None,
     repeats: Optional[Repeats] = None,
     case: Optional[Case] = None,
+    costs: Optional[wer.Costs] = None,
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> Dict[str, Any]:
@@ -41,10 +42,11 @@ def compare(
         split: train, val or test.
         metric: topk compares top-1 accuracy, wer the word error rate; default: what ``asl score`` measured in A,
             topk where it has not been scored.
-        cleanup: as for ``asl score``; default: as A was scored. So are the next three.
+        cleanup: as for ``asl score``; default: as A was scored. So are the next four.
         cleanup_of: hypotheses, or both.
         repeats: keep, or leave one in the hypotheses, or in both.
         case: keep or fold.
+        costs: of aligning words: kaldi or sclite.
         replications: how often clips are drawn.
         seed: of those draws.
 
@@ -57,7 +59,7 @@ def compare(
     """
     scored = _scored(a)
     metric = metric or ("wer" if scored.get("main") == "wer" else "topk")
-    given = {"cleanup": cleanup, "cleanup_of": cleanup_of, "repeats": repeats, "case": case}
+    given = {"cleanup": cleanup, "cleanup_of": cleanup_of, "repeats": repeats, "case": case, "costs": costs}
     kept = (scored.get("scoring") or {}) if metric == "wer" else {}
     choices = Choices(**{k: v or kept.get(k, getattr(Choices, k)) for k, v in given.items()})
     first, second = (choices.apply(side) for side in _load_pair(a, b, data, split))
@@ -67,7 +69,7 @@ def compare(
         rates = [100 * float(hits_a.mean()), 100 * float(hits_b.mean())]
         statistic = means(gain[:, None].astype(np.float64))
     else:
-        errors_a, errors_b = _errors(first), _errors(second)
+        errors_a, errors_b = (_errors(side, choices.costs) for side in (first, second))
         gain, lengths = errors_a - errors_b, np.array([len(u.reference) for u in first])
         rates = [wer.rate(float(e.sum()), float(lengths.sum())) for e in (errors_a, errors_b)]
         statistic = ratio(errors_b - errors_a, lengths)
@@ -90,7 +92,7 @@ def compare(
     }
     _print(result, a, b)
     if metric == "wer":
-        print(f"clean-up {short(choices.as_dict())}")
+        print(f"clean-up {short(choices.as_dict())}, costs {choices.costs}")
     return result
 
 
@@ -119,8 +121,8 @@ def _top1(utterances: List[Utterance]) -> np.ndarray:
     return np.array([rank == 1 for rank in topk.ranks(utterances)], dtype=np.int64)
 
 
-def _errors(utterances: List[Utterance]) -> np.ndarray:
-    return np.array([wer.count(alignment).errors for alignment in wer.align_all(utterances)], dtype=np.int64)
+def _errors(utterances: List[Utterance], costs: wer.Costs) -> np.ndarray:
+    return np.array([wer.count(alignment).errors for alignment in wer.align_all(utterances, costs)], dtype=np.int64)
 
 
 def _print(result: Dict[str, Any], a: str, b: str) -> None:

@@ -52,6 +52,21 @@ def test_words_are_cleaned_as_they_were_when_the_first_was_scored(folder, capsys
     assert compare(a, b, data=str(folder.data), cleanup="none")["a"] == 50.0
 
 
+def test_words_are_aligned_by_the_costs_that_the_first_was_scored_with(folder, capsys):
+    # 4 errors with 3 substitutions or 5 with 2: sclite, to which a substitution is dearer, takes the latter
+    folder.references({"a": "A B C D"})
+    a = folder.decode({"a": "C D A D B"}, name="exp/a/decode_val")
+    b = folder.decode({"a": "A B C D"}, name="exp/b/decode_val")
+    found = {}
+    for costs in ("kaldi", "sclite"):
+        number = score(a, data=str(folder.data), metric="wer", costs=costs)["metrics"]["wer"]["value"]
+        found[costs] = compare(a, b, data=str(folder.data))["a"]
+        assert found[costs] == number
+        assert f"costs {costs}" in capsys.readouterr().out.splitlines()[-1]
+    assert found == {"kaldi": 100.0, "sclite": 125.0}
+    assert compare(a, b, data=str(folder.data), costs="kaldi")["a"] == found["kaldi"]
+
+
 def test_both_missing_the_same_clip_counts_it_as_wrong(folder):
     folder.references({"a": "X", "b": "Y"})
     result = compare(*[folder.decode({"a": "X"}, name=f"exp/{n}") for n in "ab"], data=str(folder.data))
