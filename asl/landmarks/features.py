@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asl.landmarks.layouts import Layout
-from asl.landmarks.normalise import body_frame, clip_frame, difference, part_local
+from asl.landmarks.normalise import Mean, body_frame, clip_frame, difference, mean_over, part_local
 
 HANDS = ("hand_left", "hand_right")
 COORDINATES = ("hand", "clip", "picture")
@@ -54,6 +54,7 @@ def part_features(
     per_frame_size: bool = True,
     coordinates: str = "hand",
     mirror_left: str = "shape",
+    mean: Mean = mean_over,
 ) -> Tensor:
     """Join the features of all parts of a clip.
 
@@ -73,6 +74,7 @@ def part_features(
         coordinates: what the hands' points are given in: ``hand``, as above; ``clip``, as their place is;
             ``picture``, where they (and every other point) are in the picture, from its middle.
         mirror_left: what of the left hand is mirrored: ``shape``, ``all`` (its place too) or ``none``.
+        mean: over what the clip's origin and sizes are taken, see ``RunningMeans``.
 
     Returns:
         ``(batch, frames, sum(part_widths().values()))``.
@@ -82,18 +84,18 @@ def part_features(
     local: Dict[str, Tuple[Tensor, Tensor]] = {}
     for name in hands:
         points = list(layout.parts[name])
-        local[name] = part_local(x[:, :, points], known[:, :, points], anchor=0, per_frame=per_frame_size)
+        local[name] = part_local(x[:, :, points], known[:, :, points], 0, per_frame_size, mean)
 
     shoulders = shoulder_points(layout)
     in_picture = coordinates == "picture"
     if in_picture:
         origin, unit = x.new_tensor([0.5, 0.5, 0.0])[:space], 1.0
     elif shoulders:
-        origin, unit = body_frame(x, known, shoulders)
+        origin, unit = body_frame(x, known, shoulders, mean)
     elif hands:
         wrists = [layout.parts[name][0] for name in hands]
         sizes = torch.cat([local[name][1].expand(-1, x.shape[1], 1, 1) for name in hands], dim=2)
-        origin, unit = clip_frame(x[:, :, wrists], known[:, :, wrists], sizes)
+        origin, unit = clip_frame(x[:, :, wrists], known[:, :, wrists], sizes, mean)
 
     joined = []
     for name, points in layout.parts.items():
@@ -116,7 +118,7 @@ def part_features(
             if shoulders or in_picture:
                 y = (x[:, :, index] - origin) / unit
             else:
-                y, _ = part_local(x[:, :, index], part_known, anchor=0, per_frame=False)
+                y, _ = part_local(x[:, :, index], part_known, 0, False, mean)
             joined += _with_motion(torch.where(part_known[..., None], y, x.new_zeros(())), part_known, lags)
         joined.append(found[:, :, index].to(x.dtype).mean(dim=2, keepdim=True))
     return torch.cat(joined, dim=-1)

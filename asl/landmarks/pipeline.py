@@ -16,6 +16,7 @@ from asl.landmarks.features import COORDINATES, HANDS, MIRRORED, part_features, 
 from asl.landmarks.gaps import fill_gaps
 from asl.landmarks.graph import PointGraph, point_graph
 from asl.landmarks.layouts import get_layout
+from asl.landmarks.normalise import Mean, RunningMeans, mean_over
 from asl.landmarks.resample import positions, read_at, span_of_known
 from asl.landmarks.views import PLAIN, View
 
@@ -55,6 +56,9 @@ class LandmarkPipeline:
         coordinates: hands about their own wrist in units of their own size (hand), in the clip's or body's
             frame as their place is (clip), or everything as it is in the picture (picture).
         mirror_left: what of the left hand is mirrored: its shape, all (its place too) or none.
+        causal: a frame's features rest on the frames before it and on the next ``max_gap`` alone, so that clips can
+            be read while they come in (``asl.landmarks.streaming``): origin and scale are means over the frames so
+            far, not the clip's. Needs ``frames: null`` and ``trim: false``.
 
     Example:
         >>> pipeline = LandmarkPipeline("hands42", frames=48)
@@ -77,6 +81,7 @@ class LandmarkPipeline:
         descriptors: bool = False,
         coordinates: Literal["hand", "clip", "picture"] = "hand",
         mirror_left: Literal["none", "shape", "all"] = "shape",
+        causal: bool = False,
     ) -> None:
         self.layout = get_layout(layout)
         if not 2 <= space <= self.layout.num_space:
@@ -90,6 +95,11 @@ class LandmarkPipeline:
             raise AslError(
                 f"pipeline: lags={list(lags)}; give differences over 1 frame or more, or [] for none"
             )
+        whole = [name for name, on in (("frames (set it to null)", frames), ("trim (set it to false)", trim)) if on]
+        if causal and whole:
+            raise AslError(f"pipeline: causal reads a clip while it comes in, and {' and '.join(whole)} must have seen "
+                           "all of it; or set causal to false")  # fmt: skip
+        self.causal = causal
         self.frames, self.trim, self.max_gap, self.space = frames, trim, max_gap, space
         self.lags, self.place, self.per_frame_size = list(lags), place, per_frame_size
         self.augment, self.descriptors = augment, descriptors
@@ -115,6 +125,11 @@ class LandmarkPipeline:
     @property
     def num_features(self) -> int:
         return sum(self.feature_parts.values())
+
+    @property
+    def look_ahead(self) -> Optional[int]:
+        """Frames behind its own on which a frame's features rest; None: on all of the clip's."""
+        return self.max_gap if self.causal else None
 
     def __call__(
         self,
@@ -159,13 +174,17 @@ class LandmarkPipeline:
         described = describe(x, known, self.layout) if self.descriptors else None
         if config is not None:
             x, known, found = self._change(x, known, found, out_lengths, config, draw)
-        features = part_features(
-            x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size,
-            self.coordinates, self.mirror_left,
-        )  # fmt: skip
+        features = self.features(x, known, found, RunningMeans() if self.causal else mean_over)
         inside = torch.arange(features.shape[1], device=x.device)[None, :] < out_lengths[:, None]
         features = features * inside[..., None].to(features.dtype)
         return Processed(features, out_lengths, described, position)
+
+    def features(self, x: Tensor, known: Tensor, found: Tensor, mean: Mean) -> Tensor:
+        """The last step alone; arguments and result as of ``part_features``."""
+        return part_features(
+            x, known, found, self.layout, self.space, self.lags, self.place, self.per_frame_size,
+            self.coordinates, self.mirror_left, mean,
+        )  # fmt: skip
 
     def _read(self, x, known, found, lengths, config, draw):
         """Choose the span of each clip and read it at the output frames."""

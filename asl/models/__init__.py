@@ -5,6 +5,7 @@ computed for the frames inside (a test holds this for every encoder).
 """
 
 from asl.models.bilstm import BiLstm
+from asl.models.causal_transformer import CausalTransformer
 from asl.models.conformer import Conformer
 from asl.models.conv_transformer import ConvTransformer
 from asl.models.encoder import Encoder
@@ -12,4 +13,7 @@ from asl.models.graph_conv import GraphFrontEnd
 from asl.models.heads import CtcHead, SignClassifier
 from asl.models.tdnn import Tdnn
 
-__all__ = ["BiLstm", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier", "Tdnn"]
+__all__ = [
+    "BiLstm", "CausalTransformer", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier",
+    "Tdnn",
+]  # fmt: skip

@@ -1,8 +1,10 @@
 """What every encoder promises."""
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from torch import Tensor, nn
+
+from asl.models.streaming import EncoderStream, WindowStream
 
 
 class Encoder(nn.Module):
@@ -15,11 +17,16 @@ class Encoder(nn.Module):
         output_dim: channels of the output.
         subsampling: input frames for one output frame.
         middle_dim: channels of what the layers before the last mixing of frames give; 0: it is not given.
+        look_ahead: input frames behind the first of its own on which an output rests (in eval mode); None: the
+            encoder sees the whole clip.
+        history: input frames before the first of its own on which an output rests; None: all.
     """
 
     output_dim: int
     subsampling: int = 1
     middle_dim: int = 0
+    look_ahead: Optional[int] = None
+    history: Optional[int] = None
 
     def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         """``(batch, frames, features)``, ``(batch,)`` -> ``(batch, frames', output_dim)``, ``(batch,)``.
@@ -29,6 +36,10 @@ class Encoder(nn.Module):
         for an auxiliary head.
         """
         raise TypeError(f"{type(self).__name__} must define forward()")
+
+    def stream(self) -> EncoderStream:
+        """Feed the encoder while frames come in; AslError where it sees the whole clip."""
+        return WindowStream(self)
 
     def layer_groups(self) -> List[List[nn.Module]]:
         """The layers from the input to the output, for what goes by depth (freezing, smaller learning rates).

@@ -63,6 +63,7 @@ class Tdnn(Encoder):
         self.dropout = nn.Dropout(dropout)
         reach = [k // 2 * d for k, d in zip(kernels, dilations)]
         self.context = reach[0] + subsampling * sum(reach[1:]) + subsampling - 1
+        self.look_ahead, self.history = self.context, self.context - (subsampling - 1)
 
     def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
         mask = length_mask(lengths, features.shape[1])
