@@ -12,6 +12,8 @@ from asl.lang.tokens import TRANSITION, TokenTable, read_symbols
 
 LANG_FILES = ("tokens.txt", "words.txt", "lexicon.txt")
 PROBS_FILE = "lexiconp.txt"
+# where the tokens are sentencepieces: their model, and how text is normalised before it is cut
+PIECES_FILE, TEXT_FILE = "sentencepiece.model", "text.json"
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Dict, List, Optional, Sequence
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
-from asl.lang.folder import PROBS_FILE
+from asl.lang.folder import PIECES_FILE, PROBS_FILE, TEXT_FILE
 from asl.lang.lexicon import Entry, disambiguate, is_special, write_lexicon
 from asl.lang.lexicon_probs import write_probs
 from asl.lang.tokens import TRANSITION, TokenTable, write_symbols
@@ -61,6 +61,8 @@ def write_lang(
     TokenTable(units, num_disambig + 1).write(lang_dir / "tokens.txt")
     write_symbols(lang_dir / "words.txt", [EPSILON, *words, "#0", START, END])
     write_lexicon(lang_dir / "lexicon.txt", entries)
+    for name in (PIECES_FILE, TEXT_FILE):  # of other tokens
+        (lang_dir / name).unlink(missing_ok=True)
     if probs is None:
         (lang_dir / PROBS_FILE).unlink(missing_ok=True)  # of another lexicon
     else:

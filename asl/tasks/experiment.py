@@ -2,7 +2,8 @@
 
     exp/<name>/
       config.yaml       the resolved configuration (decoding is given the folder and nothing else)
-      lang/             tokens.txt, words.txt, lexicon.txt as they were; phonology.tsv where it supervises
+      lang/             tokens.txt, words.txt, lexicon.txt as they were; phonology.tsv where it supervises;
+                        sentencepiece.model and text.json where the tokens are pieces
       version.json      package versions, git commit, command line, seed, where and what the data were
       checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema"); mean.ckpt by its rules
       logs/             TensorBoard, epochs.jsonl
@@ -21,12 +22,13 @@ from jsonargparse import Namespace
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, atomic_path, hash_file, read_json, write_json, write_text
+from asl.lang.folder import LANG_FILES, PIECES_FILE, TEXT_FILE
+from asl.lang.sentencepiece import read_pieces
 from asl.tasks import config as configs
 from asl.tasks import distributed, phonology, run_data
 from asl.tasks.base import SignTask
 from asl.tasks.weights import load_weights, read_weights
 
-LANG_FILES = ("tokens.txt", "words.txt", "lexicon.txt")
 PACKAGES = ("torch", "lightning", "lhotse", "numpy", "k2", "kaldifst", "kaldi-decoder", "jsonargparse")
 # where and how fast a run is made, not what it is: these may change when it is resumed
 _FREE_KEYS = (
@@ -73,15 +75,41 @@ def load_task(exp: PathLike, checkpoint: Optional[str] = None) -> LoadedTask:
 
     Raises:
         AslError: no such folder or not one of ``asl train``, a damaged checkpoint, weights that do not fit
-            the configuration (both shapes are named).
+            the configuration (both shapes are named), pieces of another number than the network was trained with.
     """
     exp = existing(exp)
     config = configs.read_config(exp / "config.yaml")
+    _refuse_other_size(exp, config)
     rule = checkpoint or config.trainer.checkpoint
     weights = read_weights(exp, rule)
     task = configs.instantiate_task(config)
     load_weights(task, weights, exp)
     return LoadedTask(task.eval(), config, exp / "lang", rule)
+
+
+def _refuse_other_size(exp: Path, config: Namespace) -> None:
+    pieces, trained = read_pieces(exp / "lang"), config.task.init_args.get("vocab_size")
+    if pieces is not None and trained and len(pieces) + 1 != trained:
+        raise AslError(
+            f"{exp / 'lang' / PIECES_FILE} has {len(pieces)} pieces, but the network in {exp} was trained with "
+            f"{trained - 1}; put back the model that it was trained with"
+        )
+
+
+def refuse_other_pieces(source: Path, lang: Path, only: List[str]) -> None:
+    """Raise AslError where all weights of ``source`` are to start a network for other pieces than they know.
+
+    Args:
+        only: prefixes of what is taken (``--init-only``); where some are given the pieces may differ.
+    """
+    if only or _content(source / "lang" / PIECES_FILE) == _content(lang / PIECES_FILE):
+        return
+    here, there = read_pieces(lang), read_pieces(source / "lang")
+    if here is not None and there is not None:
+        raise AslError(
+            f"{source} was trained with other sentencepieces ({len(there)}) than {lang / PIECES_FILE} has ({len(here)}): "
+            "its outputs mean others; take its encoder alone (--init-only encoder), or train with its pieces"
+        )
 
 
 def existing(exp: PathLike) -> Path:
@@ -133,6 +161,8 @@ def lang_files(config: Namespace, lang: Path) -> Dict[str, Path]:
     """Name in ``exp/lang`` -> the file that is copied there."""
     table = phonology.table_of(config, lang)
     files = {name: lang / name for name in LANG_FILES}
+    if (lang / PIECES_FILE).is_file():
+        files.update({name: lang / name for name in (PIECES_FILE, TEXT_FILE)})
     return files if table is None else {**files, phonology.TABLE: table}
 
 

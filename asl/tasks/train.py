@@ -72,7 +72,7 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
         say(f"{exp} is trained already ({result['epochs']} epochs); --force trains it again")
         return result
     if config.init_from and resume is None:
-        _initialise(task, config)
+        _initialise(task, config, lang)
     fit_to_machine(task, config.trainer)
     memory = MemoryGuard(config.trainer.try_largest)
     through_graph = isinstance(task, discriminative.DiscriminativeTask)
@@ -137,8 +137,9 @@ def seed_all(seed: int) -> None:
     np.random.seed(derive_seed(seed, "numpy") % 2**32)
 
 
-def _initialise(task: SignTask, config: Namespace) -> None:
+def _initialise(task: SignTask, config: Namespace, lang: Path) -> None:
     source = experiment.existing(config.init_from)
+    experiment.refuse_other_pieces(source, lang, config.init_only)
     run_data.refuse_other_protocol(source, Path(config.data.data_dir))
     rule = configs.read_config(source / "config.yaml").trainer.checkpoint
     weights = read_weights(source, rule)

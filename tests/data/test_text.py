@@ -10,6 +10,8 @@ from asl.data.oov import out_of_vocabulary
 from asl.data.text import CutText, frames_needed
 from asl.landmarks.pipeline import LandmarkPipeline
 from asl.lang.prepare import write_lang
+from asl.lang.sentencepiece import train
+from asl.lang.sentencepiece_command import write_pieces
 
 LEXICON = {"a": [["x"]], "b": [["x", "y"]], "c": [["x"], ["z"]]}  # tokens: x 1, y 2, z 3
 
@@ -67,3 +69,16 @@ def test_words_of_a_split_that_the_lexicon_lacks_are_listed(imported, tmp_path, 
     assert "   3 go\n  and 1 more (--show 2)" in printed
     out_of_vocabulary(str(data), "val")
     assert "val: 0 words are not in" in capsys.readouterr().out
+
+
+def test_pieces_of_whole_sentences_and_none_is_no_training_sentence(tmp_path):
+    pieces = train(["Go home now.", "Drink at home!"] * 5, 30, "bpe", "fold", "drop")
+    write_pieces(tmp_path, pieces, ["go", "home", "now", "drink", "at"])
+    text = CutText(tmp_path)
+    two = SimpleNamespace(id="clip", supervisions=[SimpleNamespace(text="Go home,"), SimpleNamespace(text="drink!")])
+    assert text.tokens(two, training=True) == pieces.encode("go home drink")
+    assert text.tokens(cut("gone"), training=True) and text.tokens(cut("..."), training=False) == []
+    with pytest.raises(AslError, match=r"cut clip: nothing is left of its sentence ' \.\.\. ' .*no punctuation"):
+        text.tokens(cut(" ... "), training=True)
+    assert text.unknown_words([cut("Gone home."), cut("...")]) == {"gone": 1}
+    assert text.spelling["home"] == pieces.encode("home")
