@@ -1,7 +1,11 @@
 """A small LSTM that tells the next word (Mikolov et al. 2010; Hochreiter and Schmidhuber 1997)."""
 
+from typing import Tuple
+
 import torch
 from torch import Tensor, nn
+
+State = Tuple[Tensor, Tensor]
 
 
 class WordLm(nn.Module):
@@ -38,5 +42,18 @@ class WordLm(nn.Module):
         What stands after a place does not touch it, so that padding at the end needs no mask.
         """
         x, _ = self.lstm(self.dropout(self.embedding(words)))
+        return self._output(x)
+
+    def start(self, rows: int) -> State:
+        """Hidden and cell state ``(layers, rows, hidden)`` before the first word."""
+        zeros = self.bias.new_zeros(self.lstm.num_layers, rows, self.lstm.hidden_size)
+        return zeros, zeros
+
+    def step(self, words: Tensor, state: State) -> Tuple[Tensor, State]:
+        """Return log-probabilities ``(rows, vocab_size)`` of what follows one more id of each row, and the state then."""
+        x, state = self.lstm(self.dropout(self.embedding(words[:, None])), state)
+        return self._output(x)[:, 0], state
+
+    def _output(self, x: Tensor) -> Tensor:
         logits = self.dropout(self.project(x)) @ self.embedding.weight.t() + self.bias
         return logits.log_softmax(dim=-1)
