@@ -1,5 +1,6 @@
 """What every corpus module does with its clips: probe, count, write lhotse manifests and the report."""
 
+import functools
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -59,18 +60,30 @@ def check_unique(clips: Iterable[Clip]) -> None:
             raise AslError(f"{clip.where}: id '{clip.id}' stands at {first.where} already; ids must differ")
 
 
+def files_by_stem(folder: Path, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
+    """Map the stem to the file for those in ``folder``; of one stem's files the first suffix counts."""
+    if not folder.is_dir():
+        return {}
+    names = set(os.listdir(folder))
+    found: Dict[str, Path] = {}
+    for suffix in reversed(suffixes):
+        found.update((name[: -len(suffix)], folder / name) for name in names if name.endswith(suffix))
+    return found
+
+
 def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
     """Set frames and fps of every found clip in place; one that cannot be read or is empty becomes ``bad``.
 
     ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``table``, ``owner`` where
     the corpus has one rate, or what ``rate_of`` calls it) and ``fps_estimated``, which is false for those three.
     """
+    probed = functools.lru_cache(maxsize=1024)(probe)  # a whole video has many clips
     for clip in clips:
         if clip.status != FOUND:
             continue
         assert clip.path is not None
         try:
-            clip.num_frames, file_rate = probe(clip.path)
+            clip.num_frames, file_rate = probed(clip.path)
         except AslError as e:
             clip.status, clip.reason = BAD, str(e)
             continue

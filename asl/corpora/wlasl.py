@@ -38,7 +38,6 @@ What is odd about it:
   once for the whole of WLASL_v0.3.json, so that the subsets stay nested and a signer of val is in val of all.
 """
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Tuple
@@ -48,7 +47,7 @@ from asl.common.files import read_json
 from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
     FOUND, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
-    empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
+    empty_split_notes, files_by_stem, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
 from asl.corpora.rates import ASSUMED_RATE, estimate_rate
 from asl.corpora.resplit import Item, split_by_signer
@@ -255,9 +254,9 @@ def _attach_files(clips: List[Clip], corpus: Path) -> Optional[str]:
     One folder serves the whole corpus, the one with most of the clips: two extractions have different
     points, which do not mix in one model.
     """
-    found = {folder: _files(corpus / folder, suffixes) for folder, suffixes in LANDMARKS.items()}
+    found = {folder: files_by_stem(corpus / folder, suffixes) for folder, suffixes in LANDMARKS.items()}
     folder = max(found, key=lambda f: sum(c.id in found[f] for c in clips))
-    videos = _files(corpus / "videos", VIDEOS)
+    videos = files_by_stem(corpus / "videos", VIDEOS)
     for clip in clips:
         clip.path = found[folder].get(clip.id)
         if clip.path is None:
@@ -265,17 +264,6 @@ def _attach_files(clips: List[Clip], corpus: Path) -> Optional[str]:
             clip.status = VIDEO_ONLY if there else MISSING
             clip.reason = f"videos/{there.name}, no landmarks" if there else "no file"
     return folder if any(c.path for c in clips) else None
-
-
-def _files(folder: Path, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
-    """Map the stem to the file for those in ``folder``; of one stem's files the first suffix counts."""
-    if not folder.is_dir():
-        return {}
-    names = set(os.listdir(folder))
-    found: Dict[str, Path] = {}
-    for suffix in reversed(suffixes):
-        found.update((name[: -len(suffix)], folder / name) for name in names if name.endswith(suffix))
-    return found
 
 
 def _divide_by_signer(clips: List[Clip], entries: Dict[str, Dict[str, Any]], seed: int) -> None:

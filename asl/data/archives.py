@@ -5,10 +5,11 @@ is not made again; one without is made from the start. So an import can be kille
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -165,7 +166,7 @@ def make_archive(job: ArchiveJob) -> Row:
     for recording, supervision in job.rows:
         clip_id = recording["id"]
         try:
-            array, layout, fps, counts = _read_clip(recording, job)
+            array, layout, fps, counts = _read_clip(recording, supervision, job)
         except AslError as e:
             kind = _kind(e, recording, job)
             failed.append({"id": clip_id, "split": job.split, "kind": kind, "reason": str(e)})
@@ -193,13 +194,31 @@ def _kind(error: AslError, recording: Row, job: ArchiveJob) -> str:
     return "unusable" if source_file(recording, job.folder).is_file() else "missing"
 
 
-def _read_clip(recording: Row, job: ArchiveJob) -> Tuple[np.ndarray, str, Fraction, Dict[str, Any]]:
-    """Return array ``(frames, points, dims)``, layout, fps and what tracking counted."""
+@functools.lru_cache(maxsize=2)  # the clips of a video come one after the other
+def _read_whole(path: Path, layout: Optional[str], changed: int) -> Any:
+    """A whole file; ``changed`` is when it was written, so that another one under its name is read."""
+    from asl.landmarks.reading import read_landmarks
+
+    return read_landmarks(path, layout)
+
+
+def _read_clip(
+    recording: Row, supervision: Row, job: ArchiveJob
+) -> Tuple[np.ndarray, str, Fraction, Dict[str, Any]]:
+    """Return array ``(frames, points, dims)``, layout, fps and what tracking counted.
+
+    ``source_frames`` in the supervision's ``custom`` says which frames of the file are the clip; without it all are.
+    """
     from asl.landmarks.reading import read_landmarks
     from asl.landmarks.tracking import settle_hands
 
     path = source_file(recording, job.folder)
-    clip = read_landmarks(path, job.layout)
+    span = (supervision.get("custom") or {}).get("source_frames")
+    if span is None:
+        clip = read_landmarks(path, job.layout)
+    else:
+        clip = _read_whole(path, job.layout, path.stat().st_mtime_ns if path.is_file() else 0)
+        clip = replace(clip, array=clip.array[slice(*span)].copy())
     fps = _fps(recording, len(clip.array), path)
     array, counts = settle_hands(clip, job.tracking)
     if counts:
@@ -212,7 +231,7 @@ def _read_clip(recording: Row, job: ArchiveJob) -> Tuple[np.ndarray, str, Fracti
 def _fps(recording: Row, frames: int, path: Path) -> Fraction:
     """Return the recording's fps: its sampling rate over the samples that one frame lasts."""
     rate, samples = recording["sampling_rate"], recording["num_samples"]
-    hop, rest = divmod(samples, frames)
+    hop, rest = divmod(samples, frames) if frames else (0, samples)
     fps = Fraction(rate, max(hop, 1))
     ntsc = rate in (24_000, 30_000, 60_000, 120_000)
     if rest or fps.numerator != rate or hop > 1001 or (ntsc and hop != 1001):
