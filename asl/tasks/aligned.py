@@ -49,12 +49,17 @@ class AlignedCtcTask(CtcTask):
 
     def losses(self, out: Outputs, batch: Batch, *mix: Any) -> Dict[str, Tensor]:
         parts = super().losses(out, batch, *mix)
-        if "frame_tokens" not in batch:
-            raise AslError("AlignedCtcTask learns from the token of each frame; set data.alignments to a CTM")
-        frame = frame_losses(out.log_probs, frame_targets(batch["frame_tokens"], self.subsampling), self.frame_smoothing)
+        frame = batch_frame_loss(out, batch, self.subsampling, type(self).__name__, self.frame_smoothing)
         ctc = parts.get("ctc", parts["loss"])
         loss = parts["loss"] + (self.ctc_weight - 1) * ctc + self.frame_weight * frame
         return {**parts, "loss": loss, "ctc": ctc, "frame": frame}
+
+
+def batch_frame_loss(out: Outputs, batch: Batch, subsampling: int, task: str, smoothing: float = 0.1) -> Tensor:
+    """``frame_losses`` of a batch; AslError, which names ``task``, where no token of a frame is known."""
+    if "frame_tokens" not in batch:
+        raise AslError(f"{task} learns from the token of each frame; set data.alignments to a CTM")
+    return frame_losses(out.log_probs, frame_targets(batch["frame_tokens"], subsampling), smoothing)
 
 
 def frame_targets(tokens: Tensor, subsampling: int) -> Tensor:

@@ -15,6 +15,7 @@ from asl.graph.options import SearchOptions
 from asl.graph.total import TotalScores
 from asl.models import Encoder
 from asl.tasks import experiment
+from asl.tasks.aligned import batch_frame_loss
 from asl.tasks.base import Batch
 from asl.tasks.ctc import CtcTask, Outputs
 
@@ -28,9 +29,11 @@ class DiscriminativeTask(CtcTask):
 
     The loss of an utterance is ``(1 - ctc_weight) L_seq + ctc_weight L``, where ``L`` is the whole loss of
     ``CtcTask`` (Su et al. 2013, Error back propagation for sequence training of context-dependent deep networks, smooth
-    so with the frames' cross-entropy). Losses are in natural logarithms (MMI) or words (MWER) for an utterance, not
-    divided by its frames or words; a batch's is the mean over its clips. An utterance without a sequence loss (see
-    ``skipped``) counts as 0 in that mean.
+    so with the frames' cross-entropy). That cross-entropy, as a mean over frames whose token is known, is added with
+    ``frame_weight``: a network of ``AlignedCtcTask`` says a token as long as the sign lasts, and CTC's loss alone
+    would undo it. Losses are in natural logarithms (MMI) or words (MWER) for an utterance, not divided by its frames or
+    words; a batch's is the mean over its clips. An utterance without a sequence loss (see ``skipped``) counts as 0 in
+    that mean.
 
     The graph is read when training begins: to build the network again, and to decode with it, neither the graph nor k2
     is needed.
@@ -41,6 +44,7 @@ class DiscriminativeTask(CtcTask):
         graph: folder of a graph of ``asl graph compile --engine k2``.
         graph_hash: of that graph; filled in by ``asl train``.
         ctc_weight: share of the CTC task's loss.
+        frame_weight: of the cross-entropy against the token of each frame; above 0 it needs ``data.alignments``.
         acoustic_scale: what log-probs are multiplied by in the graph.
         beam: states worse than the best one of their frame by more than this are dropped in the search.
         lattice_beam: what is worse than an utterance's best path by more than this is left out of a sum.
@@ -59,6 +63,7 @@ class DiscriminativeTask(CtcTask):
         graph: str = "",
         graph_hash: Optional[str] = None,
         ctc_weight: float = 0.1,
+        frame_weight: float = 0.0,
         acoustic_scale: float = 1.0,
         beam: float = 20.0,
         lattice_beam: float = 10.0,
@@ -70,9 +75,11 @@ class DiscriminativeTask(CtcTask):
         name = type(self).__name__
         if not 0 <= ctc_weight < 1:
             raise AslError(f"task.init_args.ctc_weight is {ctc_weight}; give a share from 0 to below 1")
+        if not frame_weight >= 0:
+            raise AslError(f"task.init_args.frame_weight is {frame_weight}; give 0 (off) or more")
         if self.mixup is not None:
             raise AslError(f"{name}: a blend of sentences has no path through the graph; set mixup to null")
-        self.graph_dir, self.ctc_weight = graph, ctc_weight
+        self.graph_dir, self.ctc_weight, self.frame_weight = graph, ctc_weight, frame_weight
         self.options = SearchOptions(
             beam=beam, lattice_beam=lattice_beam, min_active=min_active, max_active=max_active,
             acoustic_scale=acoustic_scale,
@@ -101,6 +108,9 @@ class DiscriminativeTask(CtcTask):
         if self.ctc_weight:
             loss = loss + self.ctc_weight * ctc["loss"]
         parts = {name: value for name, value in {"ctc": ctc["loss"], **ctc}.items() if name != "loss"}
+        if self.frame_weight:
+            parts["frame"] = batch_frame_loss(out, batch, self.subsampling, type(self).__name__)
+            loss = loss + self.frame_weight * parts["frame"]
         return {"loss": loss, self.loss_name: sequence.mean(), **parts, "skipped": skipped.mean()}
 
     def metrics(self, out: Outputs, batch: Batch) -> Dict[str, Tuple[Any, Any]]:

@@ -31,7 +31,7 @@ def completed(words: List[str]) -> List[str]:
     own = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     task = own.get("task") or {}
     name = str(task.get("class_path") if isinstance(task, dict) else "").rpartition(".")[2]
-    if name not in _names():
+    if name not in _names(DiscriminativeTask):
         return words
     given = task.get("init_args") or {}
     if isinstance(given.get("encoder"), str) or "class_path" in (given.get("encoder") or {}):
@@ -46,8 +46,9 @@ def completed(words: List[str]) -> List[str]:
     return [text if word == path else f"--config={text}" if word == f"--config={path}" else word for word in words]
 
 
-def _names() -> List[str]:
-    found, todo = [], [DiscriminativeTask]
+def _names(task: type) -> List[str]:
+    """Names of the classes below ``task``."""
+    found, todo = [], [task]
     while todo:
         children = todo.pop().__subclasses__()
         found += [child.__name__ for child in children]
@@ -64,7 +65,7 @@ def _base(source: str, name: str) -> Dict[str, Any]:
     path = experiment.existing(source) / "config.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     trained = config["task"]["class_path"].rpartition(".")[2]
-    if trained not in ("CtcTask", *_names()):
+    if trained not in ("CtcTask", *_names(CtcTask)):
         raise AslError(f"{source} was trained by {trained}; {name} starts from a network with CTC")
     taken = [key for key in inspect.signature(CtcTask.__init__).parameters if key not in _NOT_TAKEN]
     arguments = {key: value for key, value in config["task"]["init_args"].items() if key in taken}

@@ -3,9 +3,11 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from kaldialign import edit_distance
 
 from asl.common.errors import AslError
@@ -16,7 +18,7 @@ from asl.graph.options import SearchOptions
 from asl.graph.total import TotalScores
 from asl.models import BiLstm
 from asl.tasks import config as configs
-from asl.tasks import discriminative, experiment
+from asl.tasks import discriminative, experiment, inherit
 from asl.tasks import train as training
 from asl.tasks.config import read_config
 from asl.tasks.ctc import CtcTask, Outputs
@@ -151,6 +153,44 @@ def test_in_validation_a_word_that_the_graph_lacks_is_skipped_and_in_training_an
         assert task._kept(out, batch_of("a unheard"))[1].tolist() == [1]
 
 
+@pytest.mark.k2
+def test_the_frames_cross_entropy_is_added_with_its_weight(tiny):
+    totals, _ = tiny
+    torch.manual_seed(0)
+    frames = torch.tensor([[0, 1, 1, 0], [2, 2, -1, -1]])
+    batch = {
+        **batch_of("a", "b"), "features": torch.randn(2, 4, 4), "feature_lengths": torch.tensor([4, 4]),
+        "tokens": torch.tensor([1, 2]), "token_lengths": torch.tensor([1, 1]), "frame_tokens": frames,
+    }  # fmt: skip
+    without, weighed = (task_of(MmiTask, totals, frame_weight=weight).eval() for weight in (0.0, 2.0))
+    weighed.load_state_dict(without.state_dict())
+    parts = weighed.training_loss(batch)
+    log_probs = weighed.outputs(batch).log_probs[frames >= 0]
+    expected = torch.nn.functional.cross_entropy(log_probs, frames[frames >= 0], label_smoothing=0.1)
+    assert parts["frame"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert (parts["loss"] - without.training_loss(batch)["loss"]).item() == pytest.approx(2 * expected.item(), rel=1e-4)
+    del batch["frame_tokens"]
+    with pytest.raises(AslError, match="MmiTask learns from the token of each frame; set data.alignments to a CTM"):
+        weighed.training_loss(batch)
+
+
+@pytest.mark.k2
+def test_a_network_that_was_trained_with_the_frames_tokens_is_a_source(source):
+    """What the discriminative tasks have not (the frames' loss) stays behind; what makes the network is taken."""
+    config = yaml.safe_load(Path("exp/ctc/config.yaml").read_text())
+    config["task"]["class_path"] = "asl.tasks.aligned.AlignedCtcTask"
+    config["task"]["init_args"].update(frame_weight=1.0, ctc_weight=0.01)
+    Path("exp/ctc/config.yaml").write_text(yaml.safe_dump(config))
+    words = inherit.completed(["--config", "mwer.yaml", "--init-from", "exp/ctc"])
+    made = yaml.safe_load(words[1])["task"]
+    assert made["class_path"] == "MwerTask" and made["init_args"]["encoder"] == config["task"]["init_args"]["encoder"]
+    assert not {"frame_weight", "ctc_weight"} & made["init_args"].keys()
+    config["task"]["class_path"] = "asl.tasks.isolated.IsolatedTask"
+    Path("exp/ctc/config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(AslError, match="exp/ctc was trained by IsolatedTask; MwerTask starts from a network with CTC"):
+        inherit.completed(["--config", "mwer.yaml", "--init-from", "exp/ctc"])
+
+
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """A folder with a network trained with CTC on sentences, its graph and the configs of both tasks."""
@@ -277,6 +317,7 @@ def test_without_k2_the_config_is_refused_by_its_name(tmp_path, monkeypatch):
         (MmiTask, {"ctc_weight": 1.0}, "ctc_weight is 1.0; give a share"),
         (MwerTask, {"nbest": 1}, "nbest is 1: one word sequence leaves nothing to choose"),
         (MmiTask, {"beam": 0.0}, "beam is 0.0"),
+        (MmiTask, {"frame_weight": -1.0}, "frame_weight is -1.0; give 0"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(cls, options, message):

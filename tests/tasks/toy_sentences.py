@@ -46,7 +46,7 @@ class SentenceData(ToyData):
         clips, texts = [self.clips[row] for row in rows], [self.texts[row] for row in rows]
         tokens = [[WORDS.index(word) + 1 for word in text.split()] for text in texts]
         return {
-            "ids": [f"clip{row}" for row in rows.tolist()],
+            "ids": [f"clip{row}" for row in rows],
             "texts": texts,
             "features": torch.nn.utils.rnn.pad_sequence(clips, batch_first=True),
             "feature_lengths": torch.tensor([len(clip) for clip in clips]),
