@@ -12,8 +12,10 @@ from asl.models.encoder import Encoder
 from asl.models.graph_conv import GraphFrontEnd
 from asl.models.heads import CtcHead, SignClassifier
 from asl.models.tdnn import Tdnn
+from asl.models.text_decoder import TextDecoder
+from asl.models.transformer import TransformerEncoder
 
 __all__ = [
     "BiLstm", "CausalTransformer", "Conformer", "ConvTransformer", "CtcHead", "Encoder", "GraphFrontEnd", "SignClassifier",
-    "Tdnn",
+    "Tdnn", "TextDecoder", "TransformerEncoder",
 ]  # fmt: skip
