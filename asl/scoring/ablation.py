@@ -14,7 +14,7 @@ from asl.common.files import PathLike, read_json
 from asl.scoring.paired import Comparison, compare_seeds, correct
 from asl.scoring.result import read_result
 from asl.scoring.table import (
-    HEADINGS, Row, checkpoint, make_row, measure, short_commit, size, time_taken, title_of,
+    HEADINGS, Row, checkpoint, make_row, measure, setting_of, short_commit, size, time_taken, title_of,
 )  # fmt: skip
 
 PLAN = "ablation.json"
@@ -105,6 +105,8 @@ def _against(base: Optional[Row], row: Row) -> Tuple[Optional[Comparison], str]:
     one, other = base.results[0], row.results[0]
     if any(one[key] != other[key] for key in _SAME):
         return None, "other clips"
+    if one["main"] == "bleu" and setting_of(one) != setting_of(other):
+        return None, f"scored otherwise ({setting_of(other).text()})"
     pairs = [(b, r) for b in base.results for r in row.results if b["seed"] == r["seed"]]
     return (compare_seeds(pairs), "") if pairs else (None, "no common seed")
 
@@ -113,7 +115,8 @@ EXPLAINED = (
     "Difference: row minus base over the same clips, mean over the seeds that both have (± standard "
     "deviation of the seeds' differences), with the 95 % paired bootstrap interval over clips; p: exact "
     "paired permutation test over clips of the correctness summed over those seeds, two-sided (for one seed "
-    "McNemar's exact test); * where p is below 0.05 after Holm's correction for the rows of the table. "
+    "McNemar's exact test; for BLEU, which is no sum over clips, 10,000 random swaps); * where p is below 0.05 "
+    "after Holm's correction for the rows of the table. "
     "Interval and p take the trained networks as given: how much another seed moves the figure, ± says."
 )
 
@@ -128,7 +131,8 @@ def header(group: Group) -> List[str]:
 
 def _metrics(group: Group) -> List[str]:
     first = next((row.row.results[0] for row in group.rows if row.row), None)
-    return ["wer"] if first is not None and first["main"] == "wer" else ["top1", "top5"]
+    main = first["main"] if first is not None else "top1"
+    return {"wer": ["wer"], "bleu": ["bleu", "chrf", "length_ratio"]}.get(main, ["top1", "top5"])
 
 
 def cells(group: Group, row: AblationRow) -> List[str]:

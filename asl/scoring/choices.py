@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Literal, Sequence
 
 from asl.common.errors import AslError
 from asl.common.glosses import RULES, clean_sentence, clean_words, merge_repeats
+from asl.scoring.bleu import Setting
 from asl.scoring.refs import Utterance, Words
 from asl.scoring.wer import Costs
 
@@ -95,7 +96,10 @@ _CASE = {"keep": "kept", "fold": "folded"}
 
 
 def short(kept: Dict[str, Any]) -> str:
-    """What of ``result.json``'s choices changes the words, for a table's cell."""
+    """What of ``result.json``'s choices changes the words (or the text that BLEU counts), for a table's cell."""
+    if "tokenize" in kept:
+        listed = [f"blacklist {kept['blacklist']}"] if kept.get("blacklist") else []
+        return ", ".join([Setting(kept["case"], kept["tokenize"]).text(), *listed])
     parts = [kept.get("cleanup", "none") + (" of both" if kept.get("cleanup_of") == "both" else "")]
     if kept.get("repeats", "keep") != "keep":
         parts.append("repeats " + _REPEATS[kept["repeats"]])

@@ -1,12 +1,13 @@
-"""A system against a base over the same clips and seeds: difference, interval, exact paired test."""
+"""A system against a base over the same clips and seeds: difference, interval, paired test (exact, but for BLEU)."""
 
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from asl.scoring import topk
+from asl.scoring import bleu, topk
 from asl.scoring.intervals import bootstrap, means, ratio, sign_flip_p
+from asl.scoring.paired_bleu import compare_statistics, statistics_of
 from asl.scoring.result import unpack
 
 
@@ -19,7 +20,8 @@ class Comparison:
         difference: row minus base, per cent points; of the mean over the seeds.
         spread: standard deviation of the seeds' differences (n - 1); None with one seed.
         low, high: 95 % paired bootstrap interval over clips.
-        p: two-sided; exact paired permutation test over clips, of the seeds' summed correctness (errors).
+        p: two-sided; exact paired permutation test over clips, of the seeds' summed correctness (errors); of BLEU,
+            which is no sum over clips, that test by random swaps.
         adjusted: ``p`` times Holm's factor for the rows of the group (Holm 1979).
     """
 
@@ -34,6 +36,8 @@ class Comparison:
 
 def compare_seeds(pairs: Sequence[Tuple[Dict[str, Any], Dict[str, Any]]]) -> Comparison:
     """Compare the results ``(base, row)`` of each seed, which are of the same clips."""
+    if pairs[0][0]["main"] == "bleu":
+        return _compare_bleu(pairs)
     if pairs[0][0]["main"] == "wer":
         errors = [[unpack(result["per_clip"]["errors"]) for result in pair] for pair in pairs]
         # positive where the row is better
@@ -54,6 +58,20 @@ def compare_seeds(pairs: Sequence[Tuple[Dict[str, Any], Dict[str, Any]]]) -> Com
         low=100 * float(low) if np.isfinite(low) else None,
         high=100 * float(high) if np.isfinite(high) else None,
         p=sign_flip_p(gains.sum(0).tolist()),
+    )
+
+
+def _compare_bleu(pairs: Sequence[Tuple[Dict[str, Any], Dict[str, Any]]]) -> Comparison:
+    rows = [tuple(statistics_of(result) for result in pair) for pair in pairs]
+    tested = compare_statistics(rows)
+    seeds = np.array([bleu.bleu(row.sum(0)) - bleu.bleu(base.sum(0)) for base, row in rows])
+    return Comparison(
+        seeds=[base["seed"] for base, _ in pairs],
+        difference=tested.difference,
+        spread=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
+        low=tested.low,
+        high=tested.high,
+        p=tested.p_swaps,
     )
 
 

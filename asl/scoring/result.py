@@ -28,10 +28,12 @@ _TYPES = {
     "commit": (str, type(None)), "command": (str, type(None)), "seed": (int, type(None)),
     "checkpoint": (str, type(None)), "parameters": (int, type(None)), "train_seconds": _NUMBER,
     "test_decodings": (int, type(None)), "clips": (str,), "per_clip": (dict,),
-    "simulated": (bool,), "lm": (str, type(None)), "scoring": (dict,),
+    "simulated": (bool,), "lm": (str, type(None)), "scoring": (dict,), "train_loss": _NUMBER, "val_loss": _NUMBER,
 }
 # what earlier versions did not write
-_LATER = {"test_decodings": None, "simulated": False, "lm": None, "scoring": {}}  # fmt: skip
+_LATER = {
+    "test_decodings": None, "simulated": False, "lm": None, "scoring": {}, "train_loss": None, "val_loss": None,
+}  # fmt: skip
 
 
 def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
@@ -40,7 +42,7 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     Both files may be absent, and any key of them: what nobody tells is null. The system is then called after
     the experiment's folder, without its seed: runs that differ in the seed alone are one system. A corpus is
     synthetic where either file says so; simulated, too, where a real corpus's sentences were signed by the
-    kinematic signer.
+    kinematic signer. ``train_loss`` and ``val_loss`` are those at the end of the experiment's training.
 
     Raises:
         AslError: the folder was decoded from another split; one of the files is not JSON.
@@ -69,6 +71,7 @@ def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
         "test_decodings": meta.get("test_decodings"),
         "seed": meta.get("seed"),
         "parameters": meta.get("parameters"),
+        **_losses(_read_if_there(decode.parent / "train.json")),
         "train_seconds": None if seconds is None else round(seconds, 1),
         "commit": _commit(meta) or _commit(version),
         "command": " ".join(command) if isinstance(command, list) else command,
@@ -96,14 +99,34 @@ def _method(meta: Dict[str, Any]) -> Optional[str]:
     options = meta.get("options") or {}
     parts.append("tuned scales" if options.get("tuned") else None)
     parts.append("minimum Bayes risk" if options.get("mbr") else None)
+    if str(meta.get("method")).startswith("attention"):
+        parts += [text for key, text in _OF_ATTENTION.items() if options.get(key)]
+        parts = [part and part.format(**options) for part in parts]
     return ", ".join(part for part in parts if part) or None
 
 
+_OF_ATTENTION = {
+    "beam_size": "beam {beam_size}", "ctc_weight": "CTC {ctc_weight:g}", "no_repeat": "no {no_repeat}-gram twice",
+}  # fmt: skip
+
+
+def _losses(trained: Dict[str, Any]) -> Dict[str, Optional[float]]:
+    """``train_loss`` and ``val_loss`` of a ``train.json``, null where it has none."""
+    found: Dict[str, Optional[float]] = {}
+    for side in ("train", "val"):
+        parts = trained.get(side)
+        found[f"{side}_loss"] = trained.get(f"{side}_loss", parts.get("loss") if isinstance(parts, dict) else None)
+    return found
+
+
 def _language_model(meta: Dict[str, Any]) -> Optional[str]:
-    """What the search knew of sequences: the graph by its folder's name, what rescored. None without a graph.
+    """What the search knew of sequences: the graph by its folder's name, what rescored, what was fused. Or None.
 
     Recipes call the folder after the grammar (``3-gram``; ``lexicon``: none); ``graph`` says nothing more.
     """
+    options = meta.get("options") or {}
+    if options.get("lm"):
+        return Path(options["lm"]).stem + (f" x {options['lm_scale']:g}" if options.get("lm_scale") else "")
     if meta.get("method") != "graph":
         return None
     command = meta.get("command") or []
@@ -143,10 +166,10 @@ def unpack(text: str) -> np.ndarray:
     return np.array(text.split(), dtype=np.int64)
 
 
-def finite(metrics: Dict[str, Dict[str, float]]) -> Dict[str, Dict[str, Optional[float]]]:
-    """Metrics rounded to 4 decimals; null for what is infinite, since JSON has no infinity."""
+def finite(metrics: Dict[str, Dict[str, Optional[float]]]) -> Dict[str, Dict[str, Optional[float]]]:
+    """Metrics rounded to 4 decimals; null for what is not known or infinite, since JSON has no infinity."""
     return {
-        name: {k: round(v, 4) if math.isfinite(v) else None for k, v in metric.items()}
+        name: {k: round(v, 4) if v is not None and math.isfinite(v) else None for k, v in metric.items()}
         for name, metric in metrics.items()
     }
 

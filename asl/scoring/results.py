@@ -9,7 +9,8 @@ from asl.common.files import write_json, write_text
 from asl.scoring import ablation
 from asl.scoring.choices import short
 from asl.scoring.result import OFFICIAL, read_result
-from asl.scoring.table import Table, cells, header, kind_of, of_words, provenance, tables
+from asl.scoring.table import HEADINGS, Table, cells, header, kind_of, of_translations, of_words, provenance, tables
+from asl.scoring.translation import DEFINITIONS
 
 # a kept copy's name has parts; those of an experiment's own files (train.json) have none
 _PATTERNS = ("result.json", "decode_*/result.json", "*/decode_*/result.json", "*_*.json")
@@ -125,14 +126,45 @@ def markdown(made: Sequence[Table], keep: str, sections: Sequence[str] = ()) -> 
             "search knew of sequences of words (`lexicon`: the words alone, `-`: not even those); clean-up "
             "is what was done to the words before they were compared (`asl score --help`)."
         )
+    if any(of_translations(table) for table in made):
+        blocks.append(
+            "Of tables with BLEU: sacreBLEU's counts, higher is better; text is the tokeniser and whether case counts. "
+            + "; ".join(f"{HEADINGS[name]}: {what}" for name, what in DEFINITIONS.items() if name in HEADINGS)
+            + ". Loss: the network's own at the end of its training, and val's minus train's. The best constant "
+            "sentence, where there is such a row, was chosen by the scored sentences themselves: what is not clearly "
+            "above it is no translation."
+        )
     for table in made:
         blocks += [f"## {table.title}", table.note, _markdown_table(table)]
+        blocks += _settings(table)
         blocks += ["Made by:", "\n".join(f"- {line}" for line in provenance(table))]
     return "\n\n".join([*blocks, *sections]) + "\n"
 
 
+def _settings(table: Table) -> List[str]:
+    """BLEU-4 of the same hypotheses under other settings, where they were scored with ``--settings``."""
+    known = [result for row in table.rows for result in row.results if result.get("settings")]
+    if not known:
+        return []
+    names = [row["setting"] for row in known[0]["settings"]]
+    mean = f"mean sentence BLEU, {names[0]}"
+    lines = []
+    for result in known:
+        by_name = {row["setting"]: row for row in result["settings"]}
+        seed = "" if result["seed"] is None else f", seed {result['seed']}"
+        figures = [f"{by_name[name]['bleu']:.2f}" if name in by_name else "-" for name in names]
+        figures.append(f"{result['settings'][0]['sentence_bleu']:.2f}")
+        lines.append([result["system"] + seed, result["method"] or "-", *figures])
+    head = ["system", "decoding", *names, mean]
+    return ["BLEU-4 of the same hypotheses under other settings:", _rows_markdown(head, lines)]
+
+
 def _markdown_table(table: Table) -> str:
-    rows = [header(table), ["---"] * len(header(table)), *(cells(table, row) for row in table.rows)]
+    return _rows_markdown(header(table), [cells(table, row) for row in table.rows])
+
+
+def _rows_markdown(head: List[str], body: Sequence[List[str]]) -> str:
+    rows = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 

@@ -6,9 +6,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from asl.common.errors import AslError
-from asl.scoring import topk
+from asl.scoring import bleu, topk
 from asl.scoring.choices import short
 from asl.scoring.intervals import bootstrap, class_means, means, ratio
+from asl.scoring.paired_bleu import statistics_of
 from asl.scoring.result import OFFICIAL, unpack
 
 # metric -> heading; of these the first of each kind carry an interval
@@ -16,8 +17,11 @@ HEADINGS = {
     "top1": "top-1", "top5": "top-5", "top10": "top-10",
     "top1_class": "per class top-1", "top5_class": "per class top-5", "top10_class": "per class top-10",
     "wer": "WER",
+    "bleu": "BLEU-4", "bleu1": "BLEU-1", "chrf": "chrF", "rouge": "ROUGE-L", "rbleu": "rBLEU",
+    "length_ratio": "length ratio", "repetition": "repetition", "coverage": "coverage",
 }  # fmt: skip
-_WITH_INTERVAL = ("top1", "top1_class", "wer")
+_WITH_INTERVAL = ("top1", "top1_class", "wer", "bleu")
+_DIGITS = {name: 2 for name in ("bleu", "bleu1", "chrf", "rouge", "rbleu", "length_ratio")}  # of the others 1
 Interval = Tuple[Optional[float], Optional[float]]
 
 
@@ -66,7 +70,9 @@ def tables(results: Sequence[Tuple[str, Dict[str, Any]]]) -> List[Table]:
         )
         system = tuple(result[k] for k in ("system", "method", "lm", "checkpoint", "parameters"))
         system += (short(result["scoring"]),)
-        seeds = groups.setdefault((*group, result["main"]), {}).setdefault(system, {})
+        # figures of other settings are of another measure
+        group += (result["main"], setting_of(result).text() if result["main"] == "bleu" else "")
+        seeds = groups.setdefault(group, {}).setdefault(system, {})
         if result["seed"] in seeds:
             raise AslError(
                 f"{where} and {seeds[result['seed']][0]} are of the same system ({result['system']}), seed "
@@ -92,7 +98,13 @@ def _table(systems: Dict[Tuple[Any, ...], Dict[Any, Tuple[str, Dict[str, Any]]]]
     main, sign = first["main"], 1 if first["main"] == "wer" else -1
     rows.sort(key=lambda r: (r.values[main] is None, sign * (r.values[main] or 0), r.results[0]["system"]))
     metrics = [m for m in HEADINGS if any(m in r.values for r in rows)]
-    return Table(title_of(first), _note(first), metrics, rows)
+    title = title_of(first) + (f", BLEU {setting_of(first).text()}" if main == "bleu" else "")
+    return Table(title, _note(first), metrics, rows)
+
+
+def setting_of(result: Dict[str, Any]) -> bleu.Setting:
+    """What was done to the text before BLEU counted it."""
+    return bleu.Setting(result["scoring"]["case"], result["scoring"]["tokenize"])
 
 
 def make_row(results: List[Dict[str, Any]]) -> Row:
@@ -113,6 +125,10 @@ def _intervals(results: List[Dict[str, Any]]) -> Dict[str, Interval]:
     if len(results) == 1:
         metrics = results[0]["metrics"]
         return {m: (metrics[m]["low"], metrics[m]["high"]) for m in _WITH_INTERVAL if m in metrics}
+    if results[0]["main"] == "bleu":
+        rows = [statistics_of(result) for result in results]
+        ((low, high),) = bootstrap(len(rows[0]), lambda w: _mean(bleu.bleu(w @ each) for each in rows)[:, None])
+        return {"bleu": (float(low), float(high))}
     parts = [r["per_clip"] for r in results]
     if results[0]["main"] == "wer":
         errors, lengths = _mean(unpack(p["errors"]) for p in parts), unpack(parts[0]["lengths"])
@@ -147,13 +163,15 @@ def kind_of(result: Dict[str, Any]) -> Optional[str]:
 
 
 def _note(result: Dict[str, Any]) -> str:
-    what = "clips" if result["main"] == "top1" else "utterances"
+    what = {"top1": "clips", "bleu": "sentences"}.get(result["main"], "utterances")
     listed = "official" if result["protocol"] == OFFICIAL else "in this split"
     official = "" if result["n_official"] is None else f" found of {result['n_official']} {listed}"
     classes = f", {result['n_classes']} signs" if "n_classes" in result else ""
     synthetic = _KINDS.get(kind_of(result), "")
     signers = _PROTOCOLS.get(result["protocol"], "")
-    return f"n = {result['n']} {what}{official}{classes} (clips {result['clips'][:6]}).{signers}{synthetic}"
+    signature = f" BLEU {result['scoring']['signatures']['bleu']}." if result["main"] == "bleu" else ""
+    clips = f"(clips {result['clips'][:6]})"
+    return f"n = {result['n']} {what}{official}{classes} {clips}.{signature}{signers}{synthetic}"
 
 
 _KINDS = {
@@ -172,7 +190,9 @@ def header(table: Table) -> List[str]:
     metrics = [HEADINGS[m] + (" [95 %]" if m in _WITH_INTERVAL else "") for m in table.metrics]
     if of_words(table):
         metrics.append("sub / del / ins")
-    how = ["decoding", "LM", "clean-up"] if of_words(table) else ["decoding"]
+    if of_translations(table):
+        metrics.append("loss train / val")
+    how = ["decoding", *(["LM", "clean-up" if of_words(table) else "text"] if _of_text(table) else [])]
     return ["system", *how, "checkpoint", "seeds", *metrics, "n", "parameters", "training"]
 
 
@@ -183,11 +203,12 @@ def cells(table: Table, row: Row) -> List[str]:
     return [
         first["system"] + (f" ({kind_of(first)})" if kind_of(first) else ""),
         first["method"] or "-",
-        *([first["lm"] or "-", short(first["scoring"])] if of_words(table) else []),
+        *([first["lm"] or "-", short(first["scoring"])] if _of_text(table) else []),
         checkpoint(row.results),
         str(len(row.results)),
         *[measure(row, metric) for metric in table.metrics],
         *([errors(row.results)] if of_words(table) else []),
+        *([losses(row.results)] if of_translations(table) else []),
         str(first["n"]) + (f" ({missing} not decoded)" if missing else ""),
         size(first["parameters"]),
         time_taken([r["train_seconds"] for r in row.results]),
@@ -197,6 +218,24 @@ def cells(table: Table, row: Row) -> List[str]:
 def of_words(table: Table) -> bool:
     """Whether a table is of word error rates."""
     return table.rows[0].results[0]["main"] == "wer"
+
+
+def of_translations(table: Table) -> bool:
+    """Whether a table is of BLEU."""
+    return table.rows[0].results[0]["main"] == "bleu"
+
+
+def _of_text(table: Table) -> bool:
+    return of_words(table) or of_translations(table)
+
+
+def losses(results: List[Dict[str, Any]]) -> str:
+    """The networks' losses at the end of training, train / val, and their gap; means over the seeds that tell."""
+    pairs = [(r["train_loss"], r["val_loss"]) for r in results if None not in (r["train_loss"], r["val_loss"])]
+    if not pairs:
+        return "-"
+    train, val = np.mean(pairs, axis=0)
+    return f"{train:.2f} / {val:.2f} ({val - train:+.2f})"
 
 
 def errors(results: List[Dict[str, Any]]) -> str:
@@ -217,10 +256,11 @@ def measure(row: Row, metric: str) -> str:
     value, spread = row.values.get(metric), row.spreads.get(metric)
     if value is None:
         return "-"
-    text = f"{value:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
+    digits = _DIGITS.get(metric, 1)
+    text = f"{value:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
     low, high = row.intervals.get(metric, (None, None))
     if low is not None and high is not None:
-        text += f" [{low:.1f}, {high:.1f}]"
+        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
     return text
 
 
