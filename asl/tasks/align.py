@@ -4,20 +4,21 @@ import math
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import torch
 
 from asl.common.ctm import TimedWord, write_timed
 from asl.common.errors import AslError
-from asl.common.files import write_json
-from asl.data.text import text_of
+from asl.common.files import PathLike, write_json
+from asl.data.text import CutText, text_of
 from asl.decoding.align import viterbi_alignment
 from asl.decoding.extents import EXTENTS, extend
-from asl.decoding.times import spelling_of, word_times
-from asl.lang.folder import read_lang
+from asl.decoding.times import word_times
 from asl.landmarks.views import PLAIN
+from asl.lang.folder import read_lang
+from asl.lang.tokens import TRANSITION
 from asl.tasks import config as configs
 from asl.tasks import experiment, run_data
 from asl.tasks.ctc import CtcTask
@@ -31,6 +32,13 @@ class Posteriors(NamedTuple):
     id: str
     log_probs: np.ndarray
     tags: Optional[np.ndarray]
+
+
+class Spelling(NamedTuple):
+    """What a transcript is for the network: the tokens of each word, and those between two words (none, or <trans>)."""
+
+    words: Mapping[str, Sequence[int]]
+    between: Sequence[int] = ()
 
 
 class Aligned(NamedTuple):
@@ -52,8 +60,8 @@ def align(
 ) -> Dict[str, Any]:
     """Find the time of each word of a split's transcripts, and write it as a CTM.
 
-    The best path of CTC through the transcript (a word's first pronunciation) gives each word's spikes, --extent
-    its begin and end. OUT/align.ctm is what data.alignments takes; its last column is the mean posterior of a word's
+    The best path of CTC through what the network was trained to say (a word's most probable pronunciation, and <trans>
+    between words where it has that token) gives each word's spikes, --extent its begin and end. OUT/align.ctm is what data.alignments takes; its last column is the mean posterior of a word's
     tokens over its spikes. OUT/align.json counts, and names the clips that cannot be aligned: a word that the
     network's lexicon lacks, or fewer frames than CTC needs for the transcript.
 
@@ -63,7 +71,8 @@ def align(
         data: the recipe's data folder.
         split: which split.
         extent: how far a sign reaches: spikes (the frames of its tokens), midpoints (blanks between two signs are
-            halved) or tags (the segment head's; one experiment with segment_weight).
+            halved; the movement <trans> belongs to neither) or tags (the segment head's; one experiment with
+            segment_weight).
         checkpoint: as for asl decode.
         batch_size: clips at a time.
         device: cpu, cuda or mps, for the network.
@@ -93,7 +102,7 @@ def align(
             f"{exps[0]} reads clips trimmed or at a fixed number of frames, so its frames have no times; align with "
             "a network trained with data.pipeline.frames: null and trim: false"
         )
-    spelling = spelling_of(read_lang(loaded[0].lang))
+    spelling = spelling_of(loaded[0].lang)
     clips = {cut.id: (text_of(cut).split(), cut.duration) for cut in module.cuts(split)}
     done: Dict[str, Aligned] = {}
     failed: Dict[str, str] = {}
@@ -135,6 +144,12 @@ def _check(exps: List[str], loaded: List[experiment.LoadedTask], extent: str) ->
         )
 
 
+def spelling_of(lang_dir: PathLike) -> Spelling:
+    """What words are spelt with in training, by the lang folder of an experiment."""
+    lang = read_lang(lang_dir)
+    return Spelling(CutText(lang_dir).spelling, lang.tokens.encode([TRANSITION] if lang.has_transition else []))
+
+
 def plain(members: List[Member], split: str, device: str) -> Iterator[Posteriors]:
     """Log-probs of every clip, averaged over the members."""
     for batch in split_outputs(members, split, device):
@@ -156,7 +171,7 @@ def tagged(member: Member, split: str, device: str) -> Iterator[Posteriors]:
 
 
 def align_clip(
-    one: Posteriors, words: List[str], duration: float, spelling: Dict[str, Any], shift: float, extent: str
+    one: Posteriors, words: List[str], duration: float, spelling: Spelling, shift: float, extent: str
 ) -> Union[Aligned, str]:
     """Align one clip with its words; a sentence that says why where that is impossible.
 
@@ -164,27 +179,38 @@ def align_clip(
         one: what the network says of it.
         words: its transcript.
         duration: of the clip in seconds: its last output frame may stand for fewer frames than the others.
-        spelling: of ``spelling_of``; a word's first pronunciation counts.
+        spelling: of ``spelling_of``.
         shift: seconds from one frame of the output to the next.
         extent: see ``asl.decoding.extents``.
     """
-    unknown = [word for word in words if word not in spelling]
+    unknown = [word for word in words if word not in spelling.words]
     if unknown:
         return f"the network's lexicon lacks {', '.join(unknown[:3])}"
-    first = {word: spelling[word][:1] for word in words}
-    tokens = [token for word in words for token in first[word][0]]
+    units = {**spelling.words, TRANSITION: spelling.between}
+    said = with_transitions(words) if spelling.between else words
+    tokens = [token for word in said for token in units[word]]
     path, score = viterbi_alignment(one.log_probs, tokens)
     frames = len(one.log_probs)
     if score == -math.inf:
         return f"{frames} output frames are too few for its {len(tokens)} tokens"
-    times = word_times(path, words, first, 1.0)  # in output frames
+    times = word_times(path, said, {word: [tuple(units[word])] for word in said}, 1.0)  # in output frames
     if times is None:
         return "its path says other words"
     spikes = [(int(begin), int(end)) for begin, end in times]
+    step = 2 if spelling.between else 1  # what is not a sign lies between two of them
+    if extent == "midpoints":  # the movement between two signs reaches to its own halves of the blanks
+        spans = extend(spikes, frames, extent)[::step]
+    else:
+        spans = extend(spikes[::step], frames, extent, one.tags)
     chosen = np.exp(one.log_probs[np.arange(frames), path])
     timed = []
-    for word, spike, span in zip(words, spikes, extend(spikes, frames, extent, one.tags)):
-        said = [chosen[t] for t in range(*spike) if path[t] != 0]
+    for word, spike, span in zip(words, spikes[::step], spans):
+        its = [chosen[t] for t in range(*spike) if path[t] != 0]
         begin, end = (min(frame * shift, duration) for frame in span)
-        timed.append(TimedWord(word, begin, end - begin, min(float(np.mean(said)), 1.0)))
+        timed.append(TimedWord(word, begin, end - begin, min(float(np.mean(its)), 1.0)))
     return Aligned(timed, score / frames)
+
+
+def with_transitions(words: Sequence[str]) -> List[str]:
+    """The words with the transition between each two of them."""
+    return [TRANSITION if n % 2 else words[n // 2] for n in range(2 * len(words) - 1)]

@@ -8,7 +8,7 @@
       checkpoints/      last.ckpt, best.ckpt (averaged weights inside, under "ema"); mean.ckpt by its rules
       logs/             TensorBoard, epochs.jsonl
       curves.png        learning curves
-      train.json        written at the end: parameters, seconds, validation metrics
+      train.json        written at the end: parameters, seconds, validation metrics; for some tasks those on train too
 """
 
 import platform
@@ -22,7 +22,7 @@ from jsonargparse import Namespace
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, atomic_path, hash_file, read_json, write_json, write_text
-from asl.lang.folder import LANG_FILES, PIECES_FILE, TEXT_FILE
+from asl.lang.folder import LANG_FILES, PIECES_FILE, PROBS_FILE, TEXT_FILE
 from asl.lang.sentencepiece import read_pieces
 from asl.tasks import config as configs
 from asl.tasks import distributed, phonology, run_data
@@ -161,6 +161,8 @@ def lang_files(config: Namespace, lang: Path) -> Dict[str, Path]:
     """Name in ``exp/lang`` -> the file that is copied there."""
     table = phonology.table_of(config, lang)
     files = {name: lang / name for name in LANG_FILES}
+    if (lang / PROBS_FILE).is_file():  # which pronunciation a word was trained with
+        files[PROBS_FILE] = lang / PROBS_FILE
     if (lang / PIECES_FILE).is_file():
         files.update({name: lang / name for name in (PIECES_FILE, TEXT_FILE)})
     return files if table is None else {**files, phonology.TABLE: table}

@@ -1,6 +1,8 @@
 """Forced alignment: a clip's words by hand, whole splits, and what cannot be aligned."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,13 +10,15 @@ import torch
 
 from asl.common.ctm import read_timed
 from asl.common.errors import AslError
+from asl.data.text import CutText
 from asl.decoding.extents import extend
-from asl.tasks.align import Posteriors, align, align_clip
+from asl.lang.prepare import write_lang
+from asl.tasks.align import Posteriors, Spelling, align, align_clip, spelling_of
 from asl.tasks.aligned import frame_losses, frame_targets
 from asl.tasks.train import main as train
 from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 
-SPELLING = {"A": [(1,)], "B": [(2,)], "LONG": [(1, 3), (2,)]}
+SPELLING = Spelling({"A": [1], "B": [2], "LONG": [1, 3]})
 
 
 def posteriors(says, strength=8.0):
@@ -32,6 +36,44 @@ def test_words_lie_where_the_network_says_them():
     halved = align_clip(Posteriors("u", posteriors([0, 1, 1, 0, 0, 2, 0, 0]), None), ["A", "B"], 0.75, SPELLING, 0.1, "midpoints")
     spans = [(round(w.start, 6), round(w.end, 6)) for w in halved.words]
     assert spans == [(0.0, 0.4), (0.4, 0.7)] == [(a / 10, b / 10) for a, b in extend([(1, 3), (5, 6)], 8, "midpoints")]
+
+
+MOVES = Spelling({"A": [1], "B": [2]}, between=[3])
+
+
+@pytest.mark.parametrize(
+    "extent, spans", [("spikes", [(0, 2), (6, 7)]), ("midpoints", [(0, 3), (5, 8)]), ("tags", [(0, 2), (5, 8)])]
+)
+def test_the_movement_between_two_signs_belongs_to_neither(extent, spans):
+    says = [1, 1, 0, 0, 3, 0, 2, 0]
+    inside = np.array([1, 1, 0, 0, 0, 1, 1, 1])
+    begins = np.array([1, 0, 0, 0, 0, 1, 0, 0])
+    tags = np.log(np.stack([1 - inside, inside - begins, begins], axis=1) * 0.9 + 0.03)
+    done = align_clip(Posteriors("u", posteriors(says), tags), ["A", "B"], 8.0, MOVES, 1.0, extent)
+    assert [(w.start, w.end) for w in done.words] == spans and [w.word for w in done.words] == ["A", "B"]
+    assert done.score == pytest.approx(0, abs=0.01) and all(w.confidence > 0.99 for w in done.words)
+
+
+def test_without_movements_there_is_nothing_between_words():
+    one = align_clip(Posteriors("u", posteriors([0, 1, 0]), None), ["A"], 3.0, MOVES, 1.0, "midpoints")
+    assert [(w.word, w.start, w.end) for w in one.words] == [("A", 0, 3)]
+    assert align_clip(Posteriors("u", posteriors([0, 0]), None), [], 2.0, MOVES, 1.0, "spikes").words == []
+    short = align_clip(Posteriors("u", posteriors([1, 2]), None), ["A", "B"], 2.0, MOVES, 1.0, "spikes")
+    assert short == "2 output frames are too few for its 3 tokens"
+
+
+def test_what_is_aligned_is_what_training_says(tmp_path):
+    """Of several pronunciations the most probable one, not the first of the file; and the movement between words."""
+    lexicon = {"A": [["x"], ["y", "z"]], "B": [["z"]]}
+    probs = {("A", ("x",)): 0.2, ("A", ("y", "z")): 0.8, ("B", ("z",)): 1.0}
+    write_lang(["A", "B"], tmp_path, lexicon, probs=probs, transition=True)
+    spelling = spelling_of(tmp_path)
+    cut = SimpleNamespace(id="c", supervisions=[SimpleNamespace(text="A B A")])
+    trained = CutText(tmp_path).tokens(cut, training=True)
+    assert trained == [*spelling.words["A"], *spelling.between, *spelling.words["B"], *spelling.between, *spelling.words["A"]]
+    assert len(spelling.words["A"]) == 2 and len(spelling.between) == 1
+    write_lang(["A", "B"], tmp_path, lexicon)
+    assert list(spelling_of(tmp_path).between) == [] and len(spelling_of(tmp_path).words["A"]) == 1
 
 
 def test_no_word_reaches_beyond_the_clip():
@@ -105,7 +147,10 @@ def sentences(imported, tmp_path, monkeypatch):  # noqa: F811
 
 
 def test_a_split_is_aligned_and_trained_on_again(sentences, capsys):
+    lines = [line.split() for line in open("data/lang/lexicon.txt")]
+    Path("data/lang/lexiconp.txt").write_text("".join(f"{line[0]} 1.0 {' '.join(line[1:])}\n" for line in lines))
     first = sentences("first", more="segment_weight: 0.1", data="segments: true")
+    assert (Path(first) / "lang/lexiconp.txt").is_file()  # training went by it
     for extent in ("spikes", "midpoints", "tags"):
         report = align(first, f"out/{extent}", split="train", extent=extent)
         assert report["clips"] == report["aligned"] == 6 and report["words"] == 12 and report["failed"] == {}
