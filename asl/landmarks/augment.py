@@ -21,23 +21,26 @@ class AugmentConfig:
         crop: each end of the clip is cut by up to this share of its length.
         warp: largest bend of time, in (0, 1).
         speed: playing speed is drawn log-uniformly from [1/speed, speed] (only where frames are not fixed).
+        jitter: share of the frames that are left out or shown twice, as many of the one as of the other.
         mirror: probability of the left/right swap.
         affine: probability of an affine change of the picture plane.
         rotate: largest rotation in the picture plane, degrees.
         turn: largest rotation about the vertical axis, degrees (needs z).
         scale: sizes are multiplied by up to 1 ± scale, x and y apart.
         shear: largest shear.
-        noise: standard deviation of point jitter, as a share of the picture.
+        noise: standard deviation of the noise on every point, as a share of the picture.
         wobble: standard deviation of a slow drift of each part, as a share of the picture.
         drop_hand: probability that one hand vanishes for a stretch of the clip.
         drop_finger: probability that one finger of each hand is lost for the whole clip.
         time_mask: probability that a stretch of frames vanishes.
+        time_masks: how often such a stretch is drawn.
         mask_share: longest stretch that vanishes, as a share of the clip.
     """
 
     crop: float = 0.1
     warp: float = 0.3
     speed: float = 1.25
+    jitter: float = 0.0
     mirror: float = 0.5
     affine: float = 0.75
     rotate: float = 15.0
@@ -49,6 +52,7 @@ class AugmentConfig:
     drop_hand: float = 0.1
     drop_finger: float = 0.1
     time_mask: float = 0.5
+    time_masks: int = 1
     mask_share: float = 0.25
 
 
@@ -82,6 +86,13 @@ class Draw:
             row[:length] = torch.randn((length, *shape), generator=generator)
         return out.to(self.device)
 
+    def uniform_in_time(self, lengths: Tensor, frames: int) -> Tensor:
+        """``(batch, frames)`` in [0, 1); a clip draws for its own ``lengths`` frames, the rest is 0."""
+        out = torch.zeros(len(lengths), frames)
+        for row, length, generator in zip(out, lengths.tolist(), self._each(len(lengths))):
+            row[:length] = torch.rand(length, generator=generator)
+        return out.to(self.device)
+
     def _draw(self, make: Callable[..., Tensor], shape: Tuple[int, ...]) -> Tensor:
         if self.generators is None or isinstance(self.generators, torch.Generator):
             return make(shape, generator=self.generators)
@@ -94,6 +105,34 @@ class Draw:
 
     def chance(self, p: float, *shape: int) -> Tensor:
         return self.uniform(*shape) < p
+
+
+def skip_and_repeat(
+    position: Tensor, lengths: Tensor, fixed: bool, config: AugmentConfig, draw: Draw
+) -> Tuple[Tensor, Tensor]:
+    """Leave frames out and show others twice, at random.
+
+    Args:
+        position: ``(batch, frames)`` where each frame is read.
+        lengths: ``(batch,)`` frames of each clip.
+        fixed: a clip keeps its number of frames: what is left is spread over them.
+
+    Returns:
+        The same of the changed clips. A clip keeps one frame at least.
+    """
+    if config.jitter == 0:
+        return position, lengths
+    drawn = draw.uniform_in_time(lengths, position.shape[1])
+    times = 1 + (drawn > 1 - config.jitter / 2).long() - (drawn < config.jitter / 2).long()
+    rows: List[Tensor] = []
+    for row, count, length in zip(position, times, lengths.tolist()):
+        shown = row[:length].repeat_interleave(count[:length]) if int(count[:length].sum()) else row[:1]
+        if fixed:
+            at = torch.arange(length, device=row.device) * len(shown)
+            shown = shown[torch.div(at, length, rounding_mode="floor")]
+        rows.append(shown)
+    changed = lengths if fixed else torch.tensor([len(row) for row in rows], device=lengths.device)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), changed
 
 
 def mirror(x: Tensor, known: Tensor, permutation: Tensor, chosen: Tensor) -> Tuple[Tensor, Tensor]:
@@ -170,7 +209,7 @@ def stretch_of(lengths: Tensor, frames: int, share: float, on: Tensor, draw: Dra
 def drop(
     known: Tensor, lengths: Tensor, hands: Sequence[Sequence[int]], config: AugmentConfig, draw: Draw
 ) -> Tensor:
-    """Lose a hand for a stretch, a finger of each hand, and all points for a stretch; return what is left.
+    """Lose a hand for a stretch, a finger of each hand, and all points for stretches; return what is left.
 
     Args:
         lengths: ``(batch,)`` frames of each clip, padding not counted.
@@ -179,8 +218,9 @@ def drop(
     batch, frames, points = known.shape
     known = known.clone()
     if config.time_mask > 0:
-        lost = stretch_of(lengths, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)
-        known &= ~lost[..., None]
+        for _ in range(config.time_masks):
+            lost = stretch_of(lengths, frames, config.mask_share, draw.chance(config.time_mask, batch), draw)
+            known &= ~lost[..., None]
     if hands and config.drop_hand > 0:
         which = (draw.uniform(batch) * len(hands)).long()
         lost = stretch_of(lengths, frames, 2 * config.mask_share, draw.chance(config.drop_hand, batch), draw)

@@ -209,6 +209,9 @@ class LandmarkPipeline:
             span = last - first
             first, last = first + self.view.start * span, last - self.view.end * span
         position, out_lengths = positions(first, last, self.frames, speed, warp)
+        if config is not None:
+            fixed = self.frames is not None
+            position, out_lengths = aug.skip_and_repeat(position, out_lengths, fixed, config, draw)
         x, out_known = read_at(x, known, position)
         rows = torch.arange(batch, device=x.device)[:, None]
         nearest = position.round().long().clamp(0, found.shape[1] - 1)
