@@ -63,6 +63,7 @@ COMMANDS: Dict[str, Command] = {
     "results": Command("asl.scoring.results:results", "result.json files -> one table", positional=("dirs",)),
     "probe": Command("asl.tasks.probe:probe", "what a network's codes and vectors tell of handshape, movement ..."),
     "baseline hmm": Command("asl.tasks.hmm:hmm", "one Gaussian a state and an n-gram: how hard are sentences?"),
+    "baseline sentence": Command("asl.tasks.sentence_baseline:sentence", "the best constant: what is no translation"),
     "baseline svm": Command("asl.tasks.baseline:svm", "a linear SVM on resampled landmarks: how hard is it?"),
 }
 
