@@ -16,6 +16,7 @@ from asl.common.files import write_json
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.output import write_ctm, write_hypotheses
 from asl.tasks import experiment, run_data, searches, test_log
+from asl.tasks.decode_options import refuse_graph_options
 from asl.tasks.networks import check_device, network_facts, open_networks, rule_name
 from asl.tasks.posteriors import Outputs, split_outputs
 
@@ -100,6 +101,7 @@ def decode(
     if prior_scale and networks.method != "graph":
         raise AslError(f"--prior-scale {prior_scale:g}: method {networks.method} meets no grammar that would put "
                        "priors in the place of the network's; leave it out, or use --method graph")
+    refuse_graph_options(networks.method, locals())
     for name, value in (("rescore", rescore), ("tuned", tuned), ("mbr", mbr)):
         if value and networks.method != "graph":
             raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use "
