@@ -55,6 +55,7 @@ COMMANDS: Dict[str, Command] = {
     "prior": Command("asl.tasks.prior:prior", "how often a CTC network says each token, for decode --prior-scale"),
     "tune": Command("asl.tasks.tune:tune", "acoustic and LM scale, insertion penalty and beam by the WER on val"),
     "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
+    "stream": Command("asl.tasks.streaming_command:stream", "the same as if the frames were just coming in"),
     "align": Command("asl.tasks.align:align", "where each word of a transcript is: a CTM"),
     "score": Command("asl.scoring.score:score", "hypotheses -> numbers with intervals"),
     "score ctm": Command("asl.scoring.ctm:score_ctm", "anyone's CTM against an STM, as sclite counts"),

@@ -1,9 +1,7 @@
 """Decoding while the frames come in: partial hypotheses, end-pointing, and a final result equal to the offline one.
 
-What is streamed are the network's outputs. How far the network itself looks ahead is measured by ``look_ahead``. The
-encoders that are here (bidirectional LSTM, Conformer, convolutions with transformers between, and a channel
-attention that pools over time) see the whole clip, and so does the landmarks' normalisation (origin and scale
-are the clip's): from landmarks to hypotheses there is no streaming with them, only from outputs to hypotheses.
+What is streamed here are the network's outputs; from landmarks to hypotheses, ``asl.tasks.streaming`` joins this with
+a causal pipeline and an encoder of limited context. How far a network looks ahead is measured by ``look_ahead``.
 """
 
 import time
