@@ -273,7 +273,11 @@ def _frames(clips: Sequence[Clip], root: Path) -> Dict[str, int]:
         path = root / "annotations" / f"{OWNER[split]}.frames.tsv"
         if not path.is_file():
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise AslError(f"cannot read {path}: {e}; mend the file, or remove it: the folders of frames tell, too") from e
+        for number, line in enumerate(lines, 1):
             fields = line.split("\t")
             if len(fields) != 3 or not fields[2].isdigit():
                 where = f"{path} line {number}"

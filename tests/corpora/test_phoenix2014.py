@@ -134,6 +134,9 @@ def test_sentences_that_ctc_cannot_align_are_listed(corpus, capsys):
     frames.write_text("a-1\tSigner01\t200\na-2 3\n")
     with pytest.raises(AslError, match=r"train.frames.tsv line 2: expected id, signer, frames"):
         check(str(corpus))
+    frames.write_bytes("a-1\tS\u00fcd\t30\n".encode("latin-1"))
+    with pytest.raises(AslError, match=r"cannot read .*train.frames.tsv: 'utf-8' codec can't decode .*; mend the file"):
+        check(str(corpus))
 
 
 def test_the_owners_references_are_compared(corpus):
