@@ -17,6 +17,7 @@ from asl.lang.subunits import (
 )
 
 KINDS = ("words", "phonology", "sentencepiece")
+_KIND_OF = {"phonology": "phonology", "features": "phonology", "size": "sentencepiece", "model": "sentencepiece"}
 
 
 def lexicon(
@@ -25,9 +26,9 @@ def lexicon(
     lang: str = "data/lang",
     transition: bool = False,
     phonology: Optional[str] = None,
-    features: List[str] = list(PHONOLOGY_FEATURES),
-    size: int = 200,
-    model: str = "unigram",
+    features: Optional[List[str]] = None,
+    size: Optional[int] = None,
+    model: Optional[str] = None,
 ) -> None:
     """Write a lang folder with the words of another one and other units; train with --data.lang NAME.
 
@@ -40,25 +41,32 @@ def lexicon(
         lang: folder whose words are taken.
         transition: a token <trans> for the movement between two signs: training targets hold it between words, the
             decoding graph has it as an option there.
-        phonology: the table of features (asl phonology makes it); default: LANG/phonology.tsv.
-        features: columns of the table, one unit each, in this order.
-        size: pieces of kind sentencepiece at most.
-        model: unigram or bpe, for kind sentencepiece.
+        phonology: the table of features (asl phonology makes it), for kind phonology; default: LANG/phonology.tsv.
+        features: columns of the table, one unit each, in this order; default: Handshape MajorLocation Movement.
+        size: pieces of kind sentencepiece at most; default: 200.
+        model: unigram or bpe, for kind sentencepiece; default: unigram.
 
     Raises:
-        AslError: the lang folder or the table is incomplete or wrong, or a kind or feature is unknown.
+        AslError: the lang folder or the table is incomplete or wrong, a kind or feature is unknown, or an option is of
+            another kind.
     """
     if kind not in KINDS:
         hint = did_you_mean(kind, KINDS)
         raise AslError(f"no kind of lexicon {kind!r}{hint}; there are {', '.join(KINDS)}, and 'asl lexicon codes'")
+    for name, value in (("phonology", phonology), ("features", features), ("size", size), ("model", model)):
+        if value is not None and _KIND_OF[name] != kind:
+            shown = " ".join(value) if isinstance(value, list) else value
+            raise AslError(f"--{name} {shown} is about kind {_KIND_OF[name]}, not {kind}: leave it out, or give "
+                           f"--kind {_KIND_OF[name]}")
     if Path(out).resolve() == Path(lang).resolve():
         raise AslError(f"--out {out} is the lang folder that is read; give another one, what was trained on it would "
                        "not fit it any more")
     words = read_lang(lang).words
     if kind == "phonology":
-        made = phonology_units(words, read_phonology(phonology or Path(lang) / "phonology.tsv"), features)
+        table = read_phonology(phonology or Path(lang) / "phonology.tsv")
+        made = phonology_units(words, table, list(PHONOLOGY_FEATURES) if features is None else features)
     elif kind == "sentencepiece":
-        made = sentencepiece_units(words, size, model)
+        made = sentencepiece_units(words, 200 if size is None else size, model or "unigram")
     else:
         made = Subunits({word: [[word]] for word in words}, [], {})
     write_lang(words, out, made.lexicon, transition=transition)

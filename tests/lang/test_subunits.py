@@ -77,4 +77,10 @@ def test_what_cannot_be_is_refused(tmp_path):
         lexicon(kind="phonology", **given)
     with pytest.raises(AslError, match="is the lang folder that is read; give another one"):
         lexicon(out=given["lang"], lang=given["lang"])
+    for kind, other in (("words", {"size": 200}), ("phonology", {"model": "bpe"}), ("sentencepiece", {"features": ["A", "B"]}),
+                        ("words", {"phonology": "t.tsv"})):  # fmt: skip
+        ((name, value),) = other.items()
+        shown = "A B" if name == "features" else value
+        with pytest.raises(AslError, match=f"^--{name} {shown} is about kind .*, not {kind}: leave it out, or give --kind"):
+            lexicon(kind=kind, **other, **given)
     assert not (tmp_path / "out").exists()
