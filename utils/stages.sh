@@ -57,10 +57,16 @@ estimate_ngram() {
   fi
 }
 
-# compile_graph GRAMMAR DIR [OPTION...]: H∘L∘G in DIR; GRAMMAR is what asl graph compile takes, or an .arpa file.
+# compile_graph GRAMMAR DIR [OPTION...]: H∘L∘G in DIR; GRAMMAR is what asl graph compile takes, or an .arpa file. The
+# rules of --morphology among its options count as an input.
 compile_graph() {
-  local inputs=(data/lang/{tokens,words,lexicon}.txt) grammar=$1 dir=$2
+  local inputs=(data/lang/{tokens,words,lexicon}.txt) grammar=$1 dir=$2 word before=
   shift 2
+  for word in "$@"; do
+    case $before in --morphology) inputs+=("$word") ;; esac
+    case $word in --morphology=*) inputs+=("${word#*=}") ;; esac
+    before=$word
+  done
   case $grammar in *.arpa) inputs+=("$grammar") ;; *) if [ -f "$grammar" ]; then inputs+=("$grammar"); fi ;; esac
   if [ -f data/lang/lexiconp.txt ]; then inputs+=(data/lang/lexiconp.txt); fi
   step --in "${inputs[@]}" --out "$dir" -- \

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from asl.lang.prepare import write_lang
+
 COPY = (
     'step --in in.txt --out data/out.txt -- "$python" -c '
     "'import sys; open(\"ran\", \"a\").write(\"x\"); open(\"data/out.txt\", \"w\").write(sys.argv[1])' "
@@ -33,6 +35,20 @@ def test_a_changed_input_runs_it_again_and_is_named(write_recipe, run_shell):
     done = run_shell(recipe / "run.sh", cwd=recipe)
     assert times_run(recipe) == 2
     assert "runs again (changed since: in.txt)" in done.stdout
+
+
+GRAPH = "engine=kaldi\ncompile_graph one-sign exp/graph --morphology rules.txt --topology compact"
+
+
+def test_the_rules_of_a_graphs_morphology_are_an_input_of_it(write_recipe, run_shell):
+    recipe = write_recipe(GRAPH)
+    write_lang(["loc-BERG", "TAL"], recipe / "data/lang")
+    (recipe / "rules.txt").write_text("delete loc-\n")
+    for words, said in ((None, "kaldi graph, compact topology"), (None, "skipped"), ("drop TAL\n", "changed since: rules.txt")):
+        if words:
+            (recipe / "rules.txt").write_text("delete loc-\n" + words)
+        done = run_shell(recipe / "run.sh", cwd=recipe)
+        assert done.returncode == 0 and said in done.stdout, done.stdout + done.stderr
 
 
 def test_a_changed_option_runs_it_again_and_the_old_command_is_shown(write_recipe, run_shell):
