@@ -1,11 +1,10 @@
 """Words with their times: a CTM read with begins and durations (``asl.common.transcripts`` reads its words alone)."""
 
-import math
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, write_text
-from asl.common.transcripts import transcript_lines
+from asl.common.transcripts import ctm_utterances
 
 
 class TimedWord(NamedTuple):
@@ -31,19 +30,17 @@ def read_timed(path: PathLike) -> Dict[str, List[TimedWord]]:
     """Read ``id channel begin duration word [confidence]`` lines; the words of an id in order of their begin.
 
     Raises:
-        AslError: the file is absent or holds no word, or a line has other fields, a begin or a duration below 0,
-            or a confidence outside 0 to 1; names the line.
+        AslError: as ``ctm_utterances``, or a confidence that is no number from 0 to 1; names the line.
     """
     out: Dict[str, List[TimedWord]] = {}
-    for number, fields in transcript_lines(path):
-        numbers = [_number(field) for field in (*fields[2:4], *fields[5:])]
-        if len(fields) not in (5, 6) or None in numbers or numbers[-1] > 1 and len(fields) == 6:
-            wanted = "'id channel begin duration word [confidence]', times of 0 or more"
-            raise AslError(f"{path} line {number}: expected {wanted}, found {' '.join(fields)[:60]!r}")
-        out.setdefault(fields[0], []).append(TimedWord(fields[4], *numbers))
-    if not out:
-        raise AslError(f"{path} holds no word; give a CTM with 'id channel begin duration word' a line")
-    return {key: sorted(words, key=lambda word: word.start) for key, words in out.items()}
+    for key, lines in ctm_utterances(path).items():
+        for line in lines:
+            sure = None if line.confidence is None else _share(line.confidence)
+            if line.confidence is not None and sure is None:
+                raise AslError(f"{path} line {line.number}: expected a confidence from 0 to 1 behind {line.word!r}, "
+                               f"found {line.confidence!r}")  # fmt: skip
+            out.setdefault(key, []).append(TimedWord(line.word, line.begin, line.duration, sure))
+    return out
 
 
 def write_timed(path: PathLike, utterances: Dict[str, Sequence[TimedWord]]) -> None:
@@ -56,9 +53,9 @@ def write_timed(path: PathLike, utterances: Dict[str, Sequence[TimedWord]]) -> N
     write_text(path, "".join(lines))
 
 
-def _number(text: str) -> Optional[float]:
+def _share(text: str) -> Optional[float]:
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= 1 else None

@@ -5,7 +5,7 @@ They stand here because ``corpora`` reads the STM files that come with a corpus,
 
 import math
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike
@@ -37,27 +37,49 @@ def read_stm(path: PathLike) -> Dict[str, Words]:
     return utterances
 
 
+class CtmLine(NamedTuple):
+    """A line of a CTM: times in seconds; the confidence as it is written, None where there is none."""
+
+    number: int
+    id: str
+    begin: float
+    duration: float
+    word: str
+    confidence: Optional[str]
+
+
 def read_ctm(path: PathLike) -> Dict[str, Words]:
     """Words of each utterance of a CTM: ``id channel begin duration word [confidence]`` a line.
 
     The words of an utterance are put in order of their begin; those that begin together stay as they stand.
 
     Raises:
-        AslError: the file is absent, holds no word, or a line has other fields or alternatives;
-            names the line.
+        AslError: as ``ctm_utterances``. What stands as a confidence is not looked at: it has no part in the score.
     """
-    timed: Dict[str, List[Tuple[float, str]]] = {}
+    utterances = ctm_utterances(path)
+    return {key: tuple(line.word for line in lines) for key, lines in utterances.items()}
+
+
+def ctm_utterances(path: PathLike) -> Dict[str, List[CtmLine]]:
+    """Lines of each utterance of a CTM in order of their begin: what every reader of CTMs holds to.
+
+    Raises:
+        AslError: the file is absent, is not UTF-8 text or holds no word, or a line has other fields, a begin or a
+            duration that is no number of 0 or more, or alternatives; names the line.
+    """
+    found: Dict[str, List[CtmLine]] = {}
     for number, fields in transcript_lines(path):
-        begin = _time(fields[2]) if len(fields) in (5, 6) else None
-        if begin is None or _time(fields[3]) is None:
-            wanted = "'id channel begin duration word [confidence]'"
+        if len(fields) >= 5 and fields[4].upper() in ("<ALT_BEGIN>", "<ALT>", "<ALT_END>"):
+            raise AslError(f"{path} line {number}: alternatives ({fields[4]}) are not read; keep one of them")
+        times = [_time(field) for field in fields[2:4]] if len(fields) in (5, 6) else [None]
+        if None in times or min(times) < 0 or math.inf in times:
+            wanted = "'id channel begin duration word [confidence]', times of 0 or more"
             raise AslError(f"{path} line {number}: expected {wanted}, found {' '.join(fields)[:60]!r}")
-        if fields[4].upper() in ("<ALT_BEGIN>", "<ALT>", "<ALT_END>"):
-            raise AslError(f"{path} line {number}: alternatives ({fields[4]}) are not scored; keep one")
-        timed.setdefault(fields[0], []).append((begin, fields[4]))
-    if not timed:
+        line = CtmLine(number, fields[0], *times, fields[4], fields[5] if len(fields) == 6 else None)
+        found.setdefault(line.id, []).append(line)
+    if not found:
         raise AslError(f"{path} holds no word; give a CTM with 'id channel begin duration word' a line")
-    return {key: tuple(word for _, word in sorted(words, key=lambda w: w[0])) for key, words in timed.items()}
+    return {key: sorted(lines, key=lambda line: line.begin) for key, lines in found.items()}
 
 
 def transcript_lines(path: PathLike) -> Iterator[Tuple[int, List[str]]]:

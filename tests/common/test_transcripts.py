@@ -2,6 +2,7 @@
 
 import pytest
 
+from asl.common.ctm import read_timed
 from asl.common.errors import AslError
 from asl.common.transcripts import read_ctm, read_stm
 
@@ -33,8 +34,8 @@ def test_ctm_words_stand_in_order_of_time(tmp_path):
         (read_ctm, "a 1 0.0 long X\n", "line 1: expected"),
         (read_ctm, "a 1 nan 0.1 X\n", "line 1: expected"),
         (read_ctm, "a 1 0.0 0.1 X 0.9 more\n", "line 1: expected"),
-        (read_ctm, "a 1 0.0 0.1 X\na 1 * * <ALT_BEGIN>\n", "line 2: expected"),
-        (read_ctm, "a 1 0.0 0.1 <ALT>\n", "alternatives .* are not scored"),
+        (read_ctm, "a 1 0.0 0.1 X\na 1 * * <ALT_BEGIN>\n", "line 2: alternatives .* are not read"),
+        (read_ctm, "a 1 0.0 0.1 <ALT>\n", "alternatives .* are not read"),
         (read_ctm, "", "holds no word"),
     ],
 )
@@ -50,3 +51,22 @@ def test_no_file(tmp_path):
         (tmp_path / "latin").write_bytes("a 1 s 0 1 SÜD\n".encode("latin-1"))
         with pytest.raises(AslError, match="must be UTF-8"):
             read(tmp_path / "latin")
+
+
+@pytest.mark.parametrize("read", [read_ctm, read_timed])
+@pytest.mark.parametrize(
+    "line",
+    ["a 1 0.1 X", "a 1 x 0.1 X", "a 1 -0.1 0.1 X", "a 1 0 -0.1 X", "a 1 nan 0.1 X", "a 1 0 inf X", "a 1 0 1 X 0.9 more",
+     "a 1 0 0.1 <ALT>", "a 1 * * <alt_begin>"],
+)  # fmt: skip
+def test_both_readers_of_ctms_refuse_the_same_lines(tmp_path, read, line):
+    """One is for words alone, one for their times, too; what a CTM is is the same for both."""
+    with pytest.raises(AslError, match="line 2: (expected|alternatives)"):
+        read(write(tmp_path, f"a 1 0.0 0.1 X\n{line}\n"))
+
+
+def test_a_confidence_matters_to_those_who_read_it(tmp_path):
+    path = write(tmp_path, "a 1 0.0 0.1 X NA\n")
+    assert read_ctm(path) == {"a": ("X",)}
+    with pytest.raises(AslError, match="line 1: expected a confidence from 0 to 1 behind 'X', found 'NA'"):
+        read_timed(path)
