@@ -9,7 +9,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -135,7 +135,8 @@ def neural(
         out: folder of the model, with train.json.
 
     Raises:
-        AslError: no such split or file, an option out of range, or a loss that is not finite.
+        AslError: no such split or file, an option out of range, a loss that is not finite, or a validation perplexity
+            that is finite in no epoch.
     """
     sizes = {"epochs": epochs, "batch-size": batch_size, "dim": dim, "hidden": hidden, "layers": layers}
     for name, value in sizes.items():
@@ -164,7 +165,8 @@ def neural(
         torch.save(network.state_dict(), tmp)
     size, seconds = sum(p.numel() for p in network.parameters()), time.perf_counter() - began
     result = {"parameters": size, "seed": seed, "best_epoch": best["epoch"], "seconds": round(seconds, 1)}
-    write_json(folder / RESULT, {**result, "val": found.as_dict(), "epochs": rows})
+    listed = [{key: value if math.isfinite(value) else None for key, value in row.items()} for row in rows]
+    write_json(folder / RESULT, {**result, "val": found.as_dict(), "epochs": listed})
     print(f"{out}: LSTM of {size:,} parameters, {len(vocabulary) - 3} words and {UNKNOWN}, "
           f"{len(sentences)} sentences, {seconds:.0f} s")  # fmt: skip
     print(f"val perplexity {found.perplexity:.2f} in epoch {best['epoch']} (the best of {epochs}), without "
@@ -185,6 +187,9 @@ def fit(
     """Train ``network`` in place; it ends with the weights of the best epoch. Returns a row for each epoch.
 
     So that ``<unk>`` is learnt, in each epoch a tenth of the words that occur once is read as ``<unk>``.
+
+    Raises:
+        AslError: a loss that is not finite, or no epoch with a finite perplexity of the validation sentences.
     """
     coded = [vocabulary.encode(words) for words in sentences]
     count = torch.bincount(torch.tensor([i for ids in coded for i in ids]), minlength=len(vocabulary))
@@ -216,14 +221,27 @@ def fit(
             schedule.step()
             size = int((targets != _IGNORED).sum())
             total, events = total + float(loss.detach()) * size, events + size
-        value = measure(NeuralLM(network, vocabulary), held_out).perplexity
-        row = {"epoch": epoch, "train_perplexity": math.exp(total / events), "val_perplexity": value}
+        value = perplexity_of(lambda: measure(NeuralLM(network, vocabulary), held_out).perplexity)
+        trained = perplexity_of(lambda: math.exp(total / events))
+        row = {"epoch": epoch, "train_perplexity": trained, "val_perplexity": value}
         rows.append(row)
         print(json.dumps({k: round(v, 2) for k, v in row.items()}), flush=True)
         if value < best[0]:
             best = (value, {k: v.detach().clone() for k, v in network.state_dict().items()})
+    if not best[1]:
+        raise AslError(f"the validation perplexity was not finite in any of the {epochs} epochs, so none can be kept; "
+                       f"give a smaller --lr than {lr}")
     network.load_state_dict(best[1])
     return rows
+
+
+def perplexity_of(measured: Callable[[], float]) -> float:
+    """What ``measured`` gives; infinity where it is no number, or larger than there are numbers."""
+    try:
+        value = float(measured())
+    except OverflowError:
+        return math.inf
+    return value if math.isfinite(value) else math.inf
 
 
 def batch_of(coded: Sequence[Sequence[int]]) -> Tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """asl lm neural: it learns, a seed gives the same weights, scores are probabilities; load_lm."""
 
+import dataclasses
 import math
 import random
 
@@ -14,6 +15,7 @@ from asl.lang.cache import CacheConfig, CacheLM
 from asl.lang.cache_tune import write_cache
 from asl.lang.ngram import estimate
 from asl.lang.perplexity import measure
+from asl.tasks import word_lm
 from asl.tasks.word_lm import NeuralLM, load_lm, neural
 
 SMALL = {"dim": 16, "hidden": 32, "epochs": 16, "batch_size": 16, "dropout": 0.1, "lr": 0.01}
@@ -107,3 +109,22 @@ def test_options_that_cannot_be(files):
     with pytest.raises(AslError, match="the loss is not finite in epoch 1"):
         neural(text=str(files / "train"), val_text=str(files / "val"), lr=1e30, out=str(files / "none"))
     assert not (files / "none").exists()
+
+
+def test_epochs_whose_perplexity_is_not_finite_are_never_the_best(files, tmp_path, monkeypatch):
+    """Too large for a number, or none: such an epoch is not kept, and where every one is so, that is said."""
+    bad = [math.nan, 1e4]  # nats a word
+
+    def broken(lm, held_out):
+        found = measure(lm, held_out)
+        return found if not bad else dataclasses.replace(found, log_prob=-bad.pop(0) * found.events)
+
+    monkeypatch.setattr(word_lm, "measure", broken)
+    given = {"text": str(files / "train"), "val_text": str(files / "val"), **SMALL, "out": str(tmp_path / "lm")}
+    neural(**{**given, "epochs": 3})
+    result = read_json(tmp_path / "lm/train.json")
+    assert result["best_epoch"] == 3 and [row["val_perplexity"] is None for row in result["epochs"]] == [True, True, False]
+    bad += [math.nan, 1e4]
+    with pytest.raises(AslError, match="not finite in any of the 2 epochs, so none can be kept; give a smaller --lr than"):
+        neural(**{**given, "epochs": 2, "out": str(tmp_path / "none")})
+    assert not (tmp_path / "none").exists()
