@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from asl.common.errors import AslError
-from asl.common.files import write_json
+from asl.common.files import PathLike, read_json, write_json
 from asl.common.jsonl import write_jsonl
 from asl.data.storage import ArchiveReader, cut_fps
 from asl.decoding.graph import warn
@@ -99,6 +99,7 @@ def stream(
         "networks": 1,
         "options": {**vars(options), "prior_scale": scale, "lattice": False, "chunk": chunk, "end_blank": end_blank,
                     "end_longest": end_longest, **({} if tuned is None else {"tuned": tuned})},
+        "hands_of_whole_clips": hands_of_whole_clips(data, split),
         "split": split,
         "command": shlex.join(["asl", *sys.argv[1:]]),
     }  # fmt: skip
@@ -181,7 +182,17 @@ def _write(
           f"{ahead['network']} of the network; and the frames of a chunk wait for its last one")  # fmt: skip
     print(f"processor time of a chunk of {chunk} frames on one core, mean (99 % are below): "
           + ", ".join(f"{part} {ms['mean']:.1f} ({ms['p99']:.1f}) ms" for part, ms in compute.items()))  # fmt: skip
+    if about["hands_of_whole_clips"]:
+        print("stage 2 found out with the whole clip in sight which hand is which: live frames must come with their "
+              "hands named, as MediaPipe Holistic names them")  # fmt: skip
     print(f"end-points in {len(ended)} of {len(clips)} clips")
+
+
+def hands_of_whole_clips(data: PathLike, split: str) -> bool:
+    """Whether stage 2 named the hands of a split's clips (``asl.landmarks.tracking``), which looks at all of a clip."""
+    path = Path(data) / "landmarks" / "report.json"
+    report = read_json(path) if path.is_file() else {}
+    return "switches" in report.get("splits", {}).get(split, {})
 
 
 def look_ahead_of(signs: SignStream, fps: float) -> Dict[str, Any]:

@@ -170,8 +170,9 @@ def test_look_ahead_compute_and_partial_hypotheses_are_told(here, capsys):
     # 2 of the first stage, 1 of the average, 2 of the second stage; 3 for gaps; at 25 frames a second
     assert "look-ahead 8 frames, 320 ms: 3 of the features, 5 of the network" in said
     assert "processor time of a chunk of 4 frames on one core" in said
+    assert "which hand is which" in said  # these hands came without names
     about = read_json(folder / "decode.json")
-    assert about["look_ahead"] == {"frames": 8, "features": 3, "network": 5, "milliseconds": 320.0}
+    assert about["hands_of_whole_clips"] and about["look_ahead"] == {"frames": 8, "features": 3, "network": 5, "milliseconds": 320.0}
     assert set(about["chunk_milliseconds"]) == {"features", "network", "search", "all"}
     assert all(ms["mean"] > 0 for ms in about["chunk_milliseconds"].values())
     rows = {row["id"]: row for row in read_jsonl(folder / "partial.jsonl")}
