@@ -129,7 +129,7 @@ class LandmarkDataModule(L.LightningDataModule):
         """Batches of the training split, shuffled and augmented; of each this process's share.
 
         Where the task has a ``subsampling`` (CTC), clips with fewer frames than their tokens need are left
-        out, and named.
+        out, and named; unless it says that it does not need them (``needs_frames``: attention without CTC).
         """
         cuts, sizes = self._training_cuts()
         sampler = TrainSampler(
@@ -148,9 +148,18 @@ class LandmarkDataModule(L.LightningDataModule):
             return self._sequential(*self._training_cuts(), *self._process())
         return self._sequential(self.cuts(self.val_split), None, *self._process())
 
-    def loader(self, split: str) -> BatchLoader:
-        """All batches of a split in order, not augmented, for decoding."""
-        return self._sequential(self.cuts(split), None, 0, 1)
+    def loader(self, split: str, most: Optional[int] = None) -> BatchLoader:
+        """All batches of a split in order, not augmented, for decoding.
+
+        Args:
+            split: which one.
+            most: clips at most, evenly spread over the split; None: all.
+        """
+        cuts: Iterable[Any] = self.cuts(split)
+        if most is not None:
+            every = max(-(-sum(1 for _ in cuts) // most), 1)
+            cuts = list(itertools.islice(cuts, 0, None, every))
+        return self._sequential(cuts, None, 0, 1)
 
     def largest_batches(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
         """Load the training batches of the coming epoch that need most memory; see ``asl.data.largest``.
@@ -186,7 +195,8 @@ class LandmarkDataModule(L.LightningDataModule):
 
     def _training_cuts(self) -> Tuple[Iterable[Any], Sizes]:
         """The training cuts and their sizes; those that cannot be trained on are among ``dropped``."""
-        subsampling = getattr(getattr(self.trainer, "lightning_module", None), "subsampling", None)
+        task = getattr(self.trainer, "lightning_module", None)
+        subsampling = getattr(task, "subsampling", None) if getattr(task, "needs_frames", True) else None
         if subsampling not in self._training:
             cuts: Iterable[Any] = self.cuts(self.train_split)
             drop = functools.partial(self._infeasible, subsampling=subsampling)

@@ -56,6 +56,9 @@ class Attention(nn.Module):
         self.key = nn.Linear(memory_dim or dim, dim)
         self.value = nn.Linear(memory_dim or dim, dim)
         self.out = nn.Linear(dim, dim)
+        for layer in (self.query, self.key, self.value, self.out):
+            nn.init.xavier_uniform_(layer.weight)  # torch's default would begin with almost even attention
+            nn.init.zeros_(layer.bias)
 
     def keys_values(self, memory: Tensor) -> KeysValues:
         """``(batch, length, memory_dim)`` -> its keys and values."""

@@ -20,14 +20,15 @@ Batch = Dict[str, Any]
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW (Loshchilov and Hutter 2019), warm-up, then a cosine to 0 over all optimiser steps, or several.
+    """AdamW (Loshchilov and Hutter 2019), warm-up, then a cosine down over all optimiser steps, or several.
 
     Args:
         lr: highest learning rate, reached at the end of the warm-up.
+        min_lr: lowest learning rate behind the warm-up, in which the cosines end.
         weight_decay: decoupled decay of matrices and kernels; norms and biases have none.
         warmup_steps: optimiser steps over which the learning rate rises from 0; at most half of all steps.
         warmup_epochs: the same in epochs, which may be parts of one; null: ``warmup_steps`` says it.
-        cycles: cosines, one after the other, each from ``lr`` to 0 (warm restarts, Loshchilov and Hutter 2017).
+        cycles: cosines, one after the other, each from ``lr`` to ``min_lr`` (warm restarts, Loshchilov and Hutter 2017).
         cycle_growth: how many times as long as the one before a cycle is.
         beta1: decay of the running mean of the gradient.
         beta2: decay of the running mean of its square.
@@ -37,6 +38,7 @@ class OptimizerConfig:
     """
 
     lr: float = 1e-3
+    min_lr: float = 0.0
     weight_decay: float = 0.05
     warmup_steps: int = 100
     warmup_epochs: Optional[float] = None
@@ -50,6 +52,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.layer_decay <= 1:
             raise AslError(f"optimizer.layer_decay is {self.layer_decay}; give above 0 and at most 1 (off)")
+        if not 0 <= self.min_lr <= self.lr:
+            raise AslError(f"optimizer.min_lr is {self.min_lr} and lr {self.lr}; give 0 or more, and no more than lr")
         if self.warmup_steps < 0 or (self.warmup_epochs or 0) < 0:
             raise AslError(
                 f"optimizer.warmup_steps is {self.warmup_steps} and warmup_epochs {self.warmup_epochs}; give 0 or more"
@@ -64,7 +68,7 @@ class OptimizerConfig:
         steps = self.warmup_steps
         if self.warmup_epochs is not None:
             steps = round(self.warmup_epochs * total / epochs)
-        return WarmupCosine(steps, total, self.cycles, self.cycle_growth)
+        return WarmupCosine(steps, total, self.cycles, self.cycle_growth, self.min_lr / self.lr if self.lr else 0.0)
 
 
 class SignTask(L.LightningModule):
@@ -86,6 +90,7 @@ class SignTask(L.LightningModule):
         monitor_mode: ``"max"`` or ``"min"``.
         needs_vocabulary: whether there is nothing to learn without tokens.
         compiled_parts: names of the modules that ``trainer.compile`` compiles.
+        measured_on_train: whether ``asl train`` measures in the end, as in validation, how well training clips are known.
         train_losses: the parts of the last training batch's loss, detached.
         val_metrics: averages of the last validation.
         grad_norm: norm of the last gradient before clipping, None before the first step.
@@ -98,6 +103,7 @@ class SignTask(L.LightningModule):
     monitor_mode: str = "min"
     needs_vocabulary: bool = True
     compiled_parts: Tuple[str, ...] = ("encoder",)
+    measured_on_train: bool = False
 
     def __init__(
         self,
@@ -137,6 +143,10 @@ class SignTask(L.LightningModule):
     def validation_metrics(self, batch: Batch) -> Dict[str, Tuple[Any, Any]]:
         """Return ``name -> (sum, count)`` over the batch, so that averages over ragged batches are exact."""
         raise TypeError(f"{type(self).__name__} must define validation_metrics()")
+
+    def finished_metrics(self, averages: Dict[str, float]) -> Dict[str, float]:
+        """What is known of a whole validation: its averages, and what a task makes of them."""
+        return averages
 
     def log_probs(self, batch: Batch) -> Tuple[Tensor, Tensor]:
         """Return log-probabilities ``(batch, frames, vocab)`` or ``(batch, classes)``, and their lengths."""
@@ -196,8 +206,7 @@ class SignTask(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if world_size() > 1:
             self._sums = sums_of_all(self._sums)
-        averages = {n: total / count if count else math.nan for n, (total, count) in self._sums.items()}
-        self.val_metrics = dict(sorted(averages.items()))
+        self.val_metrics = dict(sorted(self.finished_metrics(averages_of(self._sums)).items()))
 
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
@@ -225,6 +234,11 @@ class SignTask(L.LightningModule):
 
 def _nothing() -> None:
     pass
+
+
+def averages_of(sums: Dict[str, List[float]]) -> Dict[str, float]:
+    """``name -> [sum, count]`` -> ``name -> sum / count``, NaN where there is nothing."""
+    return {name: total / count if count else math.nan for name, (total, count) in sums.items()}
 
 
 def sums_of_all(sums: Dict[str, List[float]]) -> Dict[str, List[float]]:

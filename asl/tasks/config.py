@@ -32,7 +32,7 @@ class TrainerConfig:
     """How training is run.
 
     Args:
-        max_epochs: epochs; the learning rate reaches 0 at their end.
+        max_epochs: epochs; the learning rate is at its lowest at their end.
         accelerator: where to run.
         devices: processes on each machine (one a GPU, or on a CPU), which share every batch; torchrun says it.
         nodes: machines, under torchrun (a recipe's cmd.sh has an example); torchrun says it.
@@ -154,7 +154,10 @@ def _add_data(parser: ArgumentParser) -> None:
 
 
 # a class of any other module is named with it, module.Name
-TASK_MODULES = ("asl.tasks.aligned", "asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.mmi", "asl.tasks.mwer", "asl.tasks.pretrain")
+TASK_MODULES = (
+    "asl.tasks.aligned", "asl.tasks.ctc", "asl.tasks.isolated", "asl.tasks.mmi", "asl.tasks.mwer", "asl.tasks.pretrain",
+    "asl.tasks.translate",
+)  # fmt: skip
 
 
 def import_classes() -> None:

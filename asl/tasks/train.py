@@ -30,6 +30,7 @@ from asl.tasks.machine import PRECISIONS, fit_to_machine
 from asl.tasks.memory import MemoryGuard
 from asl.tasks.resume import resumed_words
 from asl.tasks.skipped import SkippedLog
+from asl.tasks.train_gap import measured_gap
 from asl.tasks.weight_mean import EpochWeights
 from asl.tasks.weights import load_weights, read_weights
 
@@ -91,6 +92,8 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     means = [callback for callback in trainer.callbacks if isinstance(callback, EpochWeights)]
     if means:
         result["val"] = means[0].finish(trainer, task)
+    if task.measured_on_train and trainer.is_global_zero:
+        result.update(measured_gap(task, data, exp, result, trainer.strategy.root_device))
     if trainer.is_global_zero:
         log.draw()
         write_json(exp / "train.json", result)

@@ -171,3 +171,14 @@ def test_restarts_begin_anew_and_the_last_cycle_ends_with_the_training():
 def test_schedules_that_cannot_be_are_refused(options):
     with pytest.raises(AslError, match="give [01] or more"):
         OptimizerConfig(**options)
+
+
+def test_a_cosine_that_ends_above_0():
+    """As the formula: min + (lr - min) / 2 * (1 + cos(pi t / T)), behind the warm-up."""
+    factor = OptimizerConfig(lr=1e-4, min_lr=1e-6, warmup_steps=10).factor(total=110, epochs=30)
+    rates = [1e-4 * factor(step) for step in (0, 10, 35, 60, 110, 200)]
+    assert rates == pytest.approx([1e-4 / 11, 1e-4, 1e-6 + 0.99e-4 / 2 * (1 + 0.5**0.5), 50.5e-6, 1e-6, 1e-6])
+    twice = WarmupCosine(0, 100, cycles=2, floor=0.25)
+    assert [twice(step) for step in (0, 25, 50, 100)] == pytest.approx([1.0, 0.625, 1.0, 0.25])
+    with pytest.raises(AslError, match="min_lr is 0.1 and lr 0.01; give 0 or more, and no more than lr"):
+        OptimizerConfig(lr=0.01, min_lr=0.1)
