@@ -2,7 +2,7 @@
 
 It stands in for corpora that are too big or too closed to carry: the recipes run on it unchanged. It is no
 corpus of any sign language, and ``SYNTHETIC.json`` in its folder says so to reports and tables
-(``is_synthetic``). Each format has a module: ``synthetic_wlasl``, ``synthetic_phoenix2014``.
+(``is_synthetic``). Each format has a module: ``synthetic_wlasl``, ``synthetic_phoenix2014``, ``synthetic_how2sign``.
 """
 
 import os
@@ -20,6 +20,7 @@ _ABOUT = "made by a kinematic signer (asl synthesize); no recording of a person,
 _OPTIONS: Dict[str, Dict[str, int]] = {
     "wlasl": dict(signs=20, signers=8, clips_per_sign=12),
     "phoenix2014": dict(signs=40, signers=5, sentences=400),
+    "how2sign": dict(signs=60, signers=12, sentences=600),
 }
 FORMATS = tuple(_OPTIONS)
 
@@ -47,12 +48,16 @@ def synthesize(
 
     Args:
         dir: the folder to write; it must be new, empty, or hold the same synthetic corpus.
-        format: whose format: wlasl (isolated signs) or phoenix2014 (sentences).
-        signs: how many signs the lexicon has: 2 to 2000 (wlasl, 20 by default), 29 to 2000 (phoenix2014, 40).
+        format: whose format: wlasl (isolated signs), phoenix2014 (sentences of glosses) or how2sign (signed
+            sentences with their English).
+        signs: how many signs the lexicon has: 2 to 2000 (wlasl, 20 by default), 29 to 2000 (phoenix2014, 40;
+            how2sign, 60).
         signers: how many people sign, at least 3. wlasl (8 by default): about a fifth of them are kept
-            for val and an eighth for test; phoenix2014 (5): all are in all splits.
+            for val and an eighth for test; phoenix2014 (5): all are in all splits; how2sign (12): a sixth are
+            kept for val, a sixth for test.
         clips_per_sign: wlasl: clips of each sign over all signers, 12 by default.
-        sentences: phoenix2014: how many sentences, 400 by default; an eighth are dev, an eighth test.
+        sentences: how many sentences: phoenix2014 400 by default, an eighth of them dev, an eighth test; how2sign
+            600, a tenth val, a tenth test.
         difficulty: scales how much signers and takes differ; 0 makes all sign alike, 1 is the settled corpus.
         seed: everything random follows from it.
         nj: processes; wlasl's clips follow from one another and are made by one.
@@ -76,7 +81,7 @@ def synthesize(
     if format == "wlasl":
         _make_wlasl(Path(dir), marker)
     else:
-        _make_phoenix2014(Path(dir), marker, nj)
+        _make_sentences(Path(dir), marker, nj)
 
 
 def claim(out: Path, marker: Dict[str, Any]) -> bool:
@@ -118,7 +123,7 @@ def _parameters(format: str, given: Dict[str, Optional[int]]) -> Dict[str, Any]:
 
         _check("signs", chosen["signs"], LEAST, 2000, why=f"the grammar needs {LEAST} words")
         _check("signers", signers, 3, 99)
-        why = "each signer signs in dev and in test, and most in train"
+        why = "each signer signs in dev and in test, and most in train" if format == "phoenix2014" else ""
         _check("sentences", chosen["sentences"], 10 * signers, 100_000, why=why)
     return chosen
 
@@ -161,8 +166,11 @@ def _make_wlasl(out: Path, marker: Dict[str, Any]) -> None:
     )
 
 
-def _make_phoenix2014(out: Path, marker: Dict[str, Any], nj: int) -> None:
-    from asl.corpora.synthetic_phoenix2014 import write_phoenix2014
+def _make_sentences(out: Path, marker: Dict[str, Any], nj: int) -> None:
+    if marker["format"] == "phoenix2014":
+        from asl.corpora.synthetic_phoenix2014 import write_phoenix2014 as write
+    else:
+        from asl.corpora.synthetic_how2sign import write_how2sign as write
 
     # marked first and listed last: what was cut short is never taken for a recording nor for a whole corpus,
     # and what is there of it is kept
@@ -170,9 +178,7 @@ def _make_phoenix2014(out: Path, marker: Dict[str, Any], nj: int) -> None:
         write_json(out / MARKER, marker)
     have = marker["parameters"]
     style = Style(scale=have["difficulty"])
-    counts = write_phoenix2014(
-        out, have["sentences"], have["signs"], have["signers"], style, marker["seed"], nj
-    )
+    counts = write(out, have["sentences"], have["signs"], have["signers"], style, marker["seed"], nj)
     print(
         f"{out}: {have['signs']} signs by {have['signers']} signers, sentences: "
         + ", ".join(f"{split} {n}" for split, n in counts.items())

@@ -155,6 +155,7 @@ class _Report:
     weather: List[Word]
     regions: List[Word]
     set_up: Dict[Word, Place]
+    habit: Optional[float] = None
     last: Optional[Word] = None
 
     def where(self, region: Word, rng: np.random.Generator) -> Place:
@@ -163,12 +164,24 @@ class _Report:
             self.set_up[region] = Place(float(rng.uniform(-0.75, 0.75)), float(rng.uniform(-0.3, 0.3)))
         return self.set_up[region]
 
+    def either(self, rng: np.random.Generator, subject: str, *ways: str) -> str:
+        """One of several ways to say the same of ``subject``."""
+        way = int(rng.integers(len(ways)))
+        if self.habit is not None and rng.random() < self.habit:
+            way = derive_seed("wording", subject) % len(ways)
+        return ways[way]
 
-def make_report(rng: np.random.Generator, words: Vocabulary, sentences: int) -> List[Sentence]:
+
+def make_report(
+    rng: np.random.Generator, words: Vocabulary, sentences: int, habit: Optional[float] = None
+) -> List[Sentence]:
     """The sentences of one video, in order; places set up in one are pointed to in later ones.
 
     Args:
         sentences: how many, at least 1.
+        habit: how often the translator words something in the one way that he has for it (rain is expected, sunshine
+            will be seen), which can be learnt; else, and always where this is None, any way will do. Reports of the
+            same rng and other habits have the same glosses (None's have others).
     """
     places = words.regions + words.towns if rng.random() < 0.4 else words.regions
     report = _Report(
@@ -177,13 +190,14 @@ def make_report(rng: np.random.Generator, words: Vocabulary, sentences: int) -> 
         weather=[_choose(rng, words.weather, int(rng.integers(3))) for _ in range(3)],
         regions=[_choose(rng, places, int(rng.integers(len(places)))) for _ in range(3)],
         set_up={},
+        habit=habit,
     )
     made = []
     for number in range(sentences):
         if number == 0 and rng.random() < 0.7:
             made.append(_opening(report, rng))
         elif sentences > 3 and number == sentences - 1 and rng.random() < 0.7:
-            made.append(_closing(rng))
+            made.append(_closing(report, rng))
         else:
             made.append(_body(report, rng))
     return made
@@ -199,14 +213,11 @@ def _sentence(tokens: Sequence[Token], english: str) -> Sentence:
     return Sentence(tuple(tokens), english[0].upper() + english[1:] + ".")
 
 
-def _either(rng: np.random.Generator, *ways: str) -> str:
-    return ways[int(rng.integers(len(ways)))]
-
-
 def _opening(report: _Report, rng: np.random.Generator) -> Sentence:
     tokens = [Token("JETZT"), Token("WETTER"), Token("WIE-AUSSEHEN"), Token(report.time.gloss)]
-    english = _either(
+    english = report.either(
         rng,
+        report.time.gloss,
         f"and now the weather {report.time.english}",
         f"here is what the weather will be like {report.time.english}",
     )
@@ -215,8 +226,8 @@ def _opening(report: _Report, rng: np.random.Generator) -> Sentence:
     return _sentence(tokens, english)
 
 
-def _closing(rng: np.random.Generator) -> Sentence:
-    english = _either(rng, "have a nice evening", "we wish you a nice evening")
+def _closing(report: _Report, rng: np.random.Generator) -> Sentence:
+    english = report.either(rng, "ABEND", "have a nice evening", "we wish you a nice evening")
     return _sentence([Token("EUCH"), Token("SCHOEN"), Token("ABEND")], english)
 
 
@@ -279,14 +290,14 @@ def _weather(report: _Report, rng: np.random.Generator, where: str, when: str) -
         tokens.append(Token("KOMMEN"))
     if negated:
         tokens.append(Token("NICHT"))
-        english = _either(
-            rng, f"no {what} {'will come' if comes else 'is expected'} {where}{when}",
+        english = report.either(
+            rng, word.gloss, f"no {what} {'will come' if comes else 'is expected'} {where}{when}",
             f"we expect no {what} {where}{when}",
         )  # fmt: skip
     else:
         too = " too" if also else ""
-        english = _either(
-            rng, f"{what} will {'come' if comes else 'be seen'} {where}{when}{too}",
+        english = report.either(
+            rng, word.gloss, f"{what} will {'come' if comes else 'be seen'} {where}{when}{too}",
             f"expect {what} {where}{when}{too}", f"there will be {what} {where}{when}{too}",
         )  # fmt: skip
     return tokens, english
@@ -296,8 +307,8 @@ def _temperature(report: _Report, rng: np.random.Generator, where: str, when: st
     number = _choose(rng, report.words.numbers, report.words.times.index(report.time))
     tokens = [Token(number.gloss), Token("GRAD")]
     degrees = f"{number.english} degrees"
-    return tokens, _either(
-        rng, f"it will be {degrees} {where}{when}", f"temperatures reach {degrees} {where}{when}"
+    return tokens, report.either(
+        rng, number.gloss, f"it will be {degrees} {where}{when}", f"temperatures reach {degrees} {where}{when}"
     )
 
 
@@ -311,7 +322,7 @@ def _state(report: _Report, rng: np.random.Generator, where: str, when: str) -> 
         tokens.append(Token("NICHT"))
     verb = "stay" if stays else "be"
     no = " not" if negated else ""
-    return tokens, _either(
-        rng, f"it will{no} {verb} {state.english} {where}{when}",
+    return tokens, report.either(
+        rng, state.gloss, f"it will{no} {verb} {state.english} {where}{when}",
         f"the weather will{no} {verb} {state.english} {where}{when}",
     )  # fmt: skip
