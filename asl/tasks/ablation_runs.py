@@ -15,8 +15,9 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 from asl.common.errors import AslError
 from asl.common.files import hash_paths, read_json, write_json
 from asl.common.stages import difference, marker_path, only_one, started_path, why_run
+from asl.lang.folder import LANG_FILES, PIECES_FILE, PROBS_FILE, TEXT_FILE
 from asl.tasks.ablation_plan import PlannedGroup, PlannedRow
-from asl.tasks.experiment import LANG_FILES
+from asl.tasks.phonology import TABLE
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Runner:
         """
         began = time.time()
         data = Path(job.row.data)
-        paths = [data / "lang" / name for name in LANG_FILES]
+        paths = lang_paths(job.row)
         paths += [*sorted(data.glob("*/cuts.jsonl.gz")), *sorted(data.glob("landmarks/*.h5"))]
         inputs = {str(path): hash_paths([path]) for path in paths}
         inputs[job.row.config] = _meaning(job.row.config)
@@ -165,6 +166,20 @@ class Runner:
             self.stopping = True
             for child in self._children:
                 child.terminate()
+
+
+def lang_paths(row: PlannedRow) -> List[Path]:
+    """The files of the lang folder that ``data.lang`` of a row names, where it names one, and of data/lang else.
+
+    The graphs that are compiled into such a folder do not count: training does not read them.
+    """
+    import yaml
+
+    config = yaml.safe_load(Path(row.config).read_text(encoding="utf-8")) or {}
+    name = row.changes.get("data.lang") or (config.get("data") or {}).get("lang") or "lang"
+    folder = Path(row.data) / str(name)
+    there = [folder / name for name in (PROBS_FILE, PIECES_FILE, TEXT_FILE, TABLE) if (folder / name).is_file()]
+    return [*(folder / name for name in LANG_FILES), *there]
 
 
 def _meaning(config: str) -> str:

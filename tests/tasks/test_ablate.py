@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from asl.common.files import read_json
 from asl.scoring.ablation import read_ablation
 from asl.tasks.ablate import Times, plan_jobs
 from asl.tasks.ablation_plan import read_plan
+from asl.tasks.ablation_runs import Runner
 from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 
 CONFIG = """
@@ -142,6 +145,32 @@ def test_a_dry_run_prints_commands_and_makes_nothing(project, capsys):
         score == "asl score --decode exp/x/base_seed4/decode_val_last --data data --split val --metric topk"
     )
     assert not (project / "exp").exists() and not (project / "results").exists()
+
+
+def test_a_run_rests_on_the_lang_folder_that_its_configuration_names(project, monkeypatch):
+    units = project / "data/lang_units"
+    shutil.copytree(project / "data/lang", units)
+    (units / "lexiconp.txt").write_text("sign000 1.0 sign000\n")
+    (units / "L.fst.txt").write_text("compiled")
+    (project / "other.yaml").write_text(CONFIG.replace("  batch_size", "  lang: lang_units\n  batch_size"))
+    (project / "parts.yaml").write_text(
+        "base: conf.yaml\ndata: data\nseeds: [4]\n"
+        "rows: {units: {set: {data.lang: lang_units}}, config: {config: other.yaml}, plain: {set: {data.batch_size: 4}}}"
+    )
+    seen = []
+
+    def stop(self, now, *more, **options):
+        seen.append([Path(path) for path in now["inputs"] if "lang" in path])
+        raise AslError("looked at")
+
+    monkeypatch.setattr(Runner, "_step", stop)
+    runner = Runner(project / "exp", project / "results", 1, "cpu")
+    for job in plan_jobs(read_plan("parts.yaml"), project / "exp", []):
+        with pytest.raises(AslError, match="looked at"):
+            runner.run(job)
+    names = ["tokens.txt", "words.txt", "lexicon.txt"]
+    plain, own = [Path("data/lang") / n for n in names], [Path("data/lang_units") / n for n in (*names, "lexiconp.txt")]
+    assert seen == [plain, own, own, plain]
 
 
 def test_rows_are_chosen_by_name(project):
