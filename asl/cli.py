@@ -28,6 +28,9 @@ COMMANDS: Dict[str, Command] = {
     "simulate phoenix2014": Command(
         "asl.corpora.simulate:simulate_phoenix2014", "PHOENIX's real sentences, signed by the kinematic signer"
     ),
+    "simulate how2sign": Command(
+        "asl.corpora.simulate_how2sign:simulate_how2sign", "How2Sign's size: real times and English, made landmarks"
+    ),
     "check wlasl": Command("asl.corpora.wlasl:check", "what is there and what is missing of WLASL"),
     "check csv": Command("asl.corpora.csv:check", "the same for a corpus described by one CSV"),
     "check phoenix2014": Command("asl.corpora.phoenix2014:check", "the same for RWTH-PHOENIX-Weather 2014"),
@@ -42,11 +45,15 @@ COMMANDS: Dict[str, Command] = {
     "lexicon oov": Command("asl.data.oov:out_of_vocabulary", "which words of a split the lexicon lacks"),
     "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
     "stitch": Command("asl.data.stitching:stitch", "words of aligned sentences -> new sentences to train on"),
+    "stitch isolated": Command(
+        "asl.data.stitching_isolated:stitch_isolated", "clips of isolated signs -> sentences of a text to train on"
+    ),
     "landmarks draw": Command("asl.data.drawing:draw_cut", "one clip as a strip of frames in a PNG"),
     "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
     "ablate": Command("asl.tasks.ablate:ablate", "a file of configurations x seeds -> runs, one table", ("file",)),
     "lang sentencepiece": Command("asl.lang.sentencepiece_command:sentencepiece", "sentences -> pieces as tokens"),
     "lang pieces": Command("asl.lang.sentencepiece_command:pieces", "text as those pieces, for a language model"),
+    "lang words": Command("asl.lang.sentencepiece_command:words", "text as their lexicon's words, for a grammar"),
     "lm train": Command("asl.lang.ngram_train:train", "sentences -> an n-gram language model (ARPA)"),
     "lm neural": Command("asl.tasks.word_lm:neural", "sentences -> a small LSTM language model, for rescoring"),
     "lm perplexity": Command("asl.tasks.perplexity:perplexity", "a language model measured on sentences"),

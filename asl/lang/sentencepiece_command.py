@@ -1,4 +1,4 @@
-"""``asl lang sentencepiece``: sentences -> a lang folder of pieces. ``asl lang pieces``: text as those pieces."""
+"""``asl lang sentencepiece``: sentences -> a lang folder of pieces. ``asl lang pieces`` and ``words``: text as those."""
 
 from collections import Counter
 from pathlib import Path
@@ -56,13 +56,36 @@ def pieces(lang: str = "data/lang", text: str = "data/text/train.txt", out: str 
         text: sentences, one a line, as they are written.
         out: file to write, line for line; a sentence of which nothing is left is an empty line.
     """
+    found = _pieces_of(lang)
+    tokens = found.tokens
+    _write_lines(out, [[tokens[i - 1] for i in found.encode(line)] for line in sentences(text)], "pieces")
+
+
+def words(lang: str = "data/lang", text: str = "data/text/train.txt", out: str = "data/text/train.words.txt") -> None:
+    """Write sentences as the words of words.txt: what a grammar of a graph over these pieces is trained on.
+
+    They are normalised as the pieces' model has them; words that graphs keep for themselves (#1) are left out.
+
+    Args:
+        lang: folder of 'asl lang sentencepiece'.
+        text: sentences, one a line, as they are written.
+        out: file to write, line for line; a sentence of which nothing is left is an empty line.
+    """
+    found = _pieces_of(lang)
+    lines = [[w for w in found.normalise(line).split() if not is_special(w)] for line in sentences(text)]
+    _write_lines(out, lines, "words")
+
+
+def _pieces_of(lang: str) -> Pieces:
     found = read_pieces(lang)
     if found is None:
         raise AslError(f"{lang} has no {PIECES_FILE}; make it with 'asl lang sentencepiece'")
-    tokens = found.tokens
-    lines = [" ".join(tokens[i - 1] for i in found.encode(line)) for line in sentences(text)]
-    write_text(out, "".join(line + "\n" for line in lines))
-    print(f"{out}: {len(lines)} lines, {sum(len(line.split()) for line in lines)} pieces")
+    return found
+
+
+def _write_lines(out: str, lines: List[List[str]], what: str) -> None:
+    write_text(out, "".join(" ".join(line) + "\n" for line in lines))
+    print(f"{out}: {len(lines)} lines, {sum(map(len, lines))} {what}")
 
 
 def sentences(path: PathLike) -> List[str]:

@@ -93,6 +93,14 @@ def test_text_as_pieces_line_by_line(tmp_path, capsys):
     assert "has no sentencepiece.model; make it with 'asl lang sentencepiece'" in capsys.readouterr().err
 
 
+def test_text_as_the_words_of_the_lexicon(tmp_path):
+    make(tmp_path, "--case", "fold")
+    (tmp_path / "some.txt").write_text("Turn  the #1 wheel.\n\nNow\n")
+    arguments = ["--lang", str(tmp_path / "lang"), "--text", str(tmp_path / "some.txt"), "--out", str(tmp_path / "w.txt")]
+    assert main(["lang", "words", *arguments]) == 0
+    assert (tmp_path / "w.txt").read_text() == "turn the wheel.\n\nnow\n"
+
+
 def test_words_as_tokens_leave_no_model_of_other_tokens_behind(tmp_path):
     make(tmp_path)
     write_lang(["a", "b"], tmp_path / "lang")
