@@ -17,6 +17,7 @@ from asl.common.errors import AslError
 from asl.common.seeds import derive_seed
 from asl.data.alignments import Alignments, frame_span
 from asl.data.segments import ALIGNMENT
+from asl.data.stitching_frames import at_speed, travel
 from asl.data.storage import ArchiveReader, cut_fps, cut_layout, make_cut, open_cuts, write_archive, write_cuts
 from asl.data.text import speaker_of
 from asl.lang.arpa import NGram, read_arpa
@@ -85,7 +86,8 @@ def stitch(
     reader = ArchiveReader()
     layouts = {cut_layout(cut) for cut in cuts}
     if len(layouts) != 1:
-        raise AslError(f"{data}/{split} holds clips of {len(layouts)} layouts ({', '.join(sorted(layouts))}); one is needed")
+        names = ", ".join(sorted(layouts))
+        raise AslError(f"{data}/{split} holds clips of {len(layouts)} layouts ({names}); one is needed")
     layout = get_layout(layouts.pop())
     arrays = [reader.read(cut).reshape(-1, layout.num_points, layout.num_dims) for cut in cuts]
     reader.close()
@@ -121,7 +123,7 @@ def stitch(
 
 def _check(count: int, uniform: float, other_signers: float, speed: float, max_gap: int) -> None:
     if count < 1 or max_gap < 0 or speed < 0:
-        raise AslError(f"--count {count} --max-gap {max_gap} --speed {speed}: give 1 or more, and 0 or more for the others")
+        raise AslError(f"--count {count} --max-gap {max_gap} --speed {speed}: give 1 or more, 0 or more for the others")
     for name, value in (("uniform", uniform), ("other-signers", other_signers)):
         if not 0 <= value < 1:
             raise AslError(f"--{name} {value}: give a share from 0 to below 1")
@@ -197,15 +199,15 @@ def join(
     for word in text:
         anyone = rng.random() < other_signers
         array = _choose(pieces.words[word], None if anyone else speaker, rng, anyone)
-        array = _at_speed(array, float(np.exp(rng.normal(0.0, speed))))
+        array = at_speed(array, float(np.exp(rng.normal(0.0, speed))))
         if len(out[-1]):
-            out.append(_path(out[-1][-1], array[0], int(rng.integers(max_gap + 1))))
+            out.append(travel(out[-1], array, int(rng.integers(max_gap + 1))))
         begin = sum(map(len, out))
         spans.append((begin, begin + len(array)))
         out.append(array)
     rest = _choose(pieces.after, speaker, rng)
     if len(rest):
-        out += [_path(out[-1][-1], rest[0], int(rng.integers(max_gap + 1))), rest]
+        out += [travel(out[-1], rest, int(rng.integers(max_gap + 1))), rest]
     return np.concatenate(out).astype(out[0].dtype), spans
 
 
@@ -216,19 +218,3 @@ def _choose(
     own = [] if anyone else [piece for piece in pieces if piece.speaker == speaker]
     chosen = own or pieces
     return chosen[int(rng.integers(len(chosen)))].array
-
-
-def _path(start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:
-    """``(frames, points, dims)`` between two postures, of least jerk (Flash and Hogan 1985)."""
-    t = (np.arange(1, frames + 1) / (frames + 1))[:, None, None]
-    share = t**3 * (10 - 15 * t + 6 * t * t)
-    return (start * (1 - share) + end * share).astype(start.dtype)
-
-
-def _at_speed(array: np.ndarray, speed: float) -> np.ndarray:
-    """The piece read ``speed`` times as fast, linearly between frames."""
-    frames = max(int(round(len(array) / speed)), 1)
-    at = np.linspace(0, len(array) - 1, frames)
-    low = np.floor(at).astype(int)
-    high, weight = np.minimum(low + 1, len(array) - 1), (at - low)[:, None, None]
-    return (array[low] * (1 - weight) + array[high] * weight).astype(array.dtype)

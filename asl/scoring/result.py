@@ -102,6 +102,7 @@ def _method(meta: Dict[str, Any]) -> Optional[str]:
     if str(meta.get("method")).startswith("attention"):
         parts += [text for key, text in _OF_ATTENTION.items() if options.get(key)]
         parts = [part and part.format(**options) for part in parts]
+        parts.append(f"length {options['length_penalty']:g}" if options.get("length_penalty", 1) != 1 else None)
     return ", ".join(part for part in parts if part) or None
 
 
