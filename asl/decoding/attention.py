@@ -5,8 +5,10 @@ A text's score is
     total(y) = sum_i weight_i log p_i(y) + ctc_weight log p_CTC(y begins the text),   score(y) = total(y) / norm(n)
 
 where the weights of the decoders sum to ``1 - ctc_weight`` (Watanabe et al. 2017, Hori et al. 2017), those of
-language models are their scales (shallow fusion, Gulcehre et al. 2015), and ``norm(n) = ((5 + n) / 6) ** length_penalty``
-for ``n`` tokens, the end counted (Wu et al. 2016, Google's neural machine translation system).
+language models are their scales (shallow fusion, Gulcehre et al. 2015), and ``norm(n) = n ** length_penalty`` for ``n``
+tokens, the end counted: with 1 the score is the mean of a token (Koehn and Knowles 2017, Six challenges for neural machine
+translation). Wu et al. 2016 divide by ``((5 + n) / 6) ** length_penalty``; of a network that is not sure of its tokens the
+best text is then the empty one, the more so the longer the right one would be.
 """
 
 import math
@@ -61,7 +63,7 @@ class BeamOptions:
 
     def norm(self, tokens: int) -> float:
         """What the total of a text of so many tokens, the end counted, is divided by."""
-        return float(((5 + tokens) / 6) ** self.length_penalty)
+        return float(tokens**self.length_penalty)
 
     def longest(self, frames: Tensor) -> List[int]:
         """Tokens that the text of each clip has at most, the end not counted."""

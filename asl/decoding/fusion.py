@@ -38,7 +38,7 @@ class NGramFusion:
         unknown: tokens that the n-gram does not know.
 
     Raises:
-        AslError: it knows none of the tokens.
+        AslError: it does not know most of the tokens.
     """
 
     def __init__(self, lm: NGram, tokens: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ class NeuralFusion:
         unknown: tokens that it does not know.
 
     Raises:
-        AslError: it knows none of the tokens.
+        AslError: it does not know most of the tokens.
     """
 
     def __init__(self, network: WordLm, ids: Dict[str, int], tokens: Sequence[str]) -> None:
@@ -139,10 +139,11 @@ class NeuralFusion:
 
 
 def check_known(known: Sequence[bool], tokens: Sequence[str]) -> List[str]:
-    """Return the tokens that a language model does not know, ``<unk>`` apart; AslError where it knows none."""
-    if not any(known):
+    """Return the tokens that a language model does not know, ``<unk>`` apart; AslError where that is more than half."""
+    unknown = [token for token, is_known in zip(tokens, known) if not is_known and token != UNKNOWN]
+    if 2 * len(unknown) > len(tokens):
         raise AslError(
-            f"the language model knows none of the {len(tokens)} tokens (such as {tokens[-1]!r}): it must be trained "
-            "on text as pieces, which asl lang pieces writes"
+            f"the language model does not know {len(unknown)} of the {len(tokens)} tokens, such as {unknown[-1]!r}: it must "
+            "be trained on text as pieces, which asl lang pieces writes"
         )
-    return [token for token, is_known in zip(tokens, known) if not is_known and token != UNKNOWN]
+    return unknown

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import torch
 
@@ -16,9 +16,10 @@ from asl.common.files import write_json
 from asl.decoding.hypothesis import Hypothesis
 from asl.decoding.output import write_ctm, write_hypotheses
 from asl.tasks import experiment, run_data, searches, test_log
+from asl.tasks.attention import Attention, AttentionRescoring, AttentionSetting, refuse_foreign_options, split_encodings
 from asl.tasks.decode_options import refuse_graph_options
-from asl.tasks.networks import check_device, network_facts, open_networks, rule_name
-from asl.tasks.posteriors import Outputs, split_outputs
+from asl.tasks.networks import ATTENTION, check_device, network_facts, open_networks, rule_name
+from asl.tasks.posteriors import split_outputs
 
 
 def decode(
@@ -32,8 +33,13 @@ def decode(
     extra: Optional[str] = None,
     engine: str = "auto",
     graph: Optional[str] = None,
-    nbest: int = 10,
-    beam_size: int = 16,
+    nbest: Optional[int] = None,
+    beam_size: Optional[int] = None,
+    length_penalty: Optional[float] = None,
+    ctc_weight: Optional[float] = None,
+    max_length: Optional[float] = None,
+    no_repeat: Optional[int] = None,
+    lm: Optional[str] = None,
     beam: Optional[float] = None,
     lattice_beam: float = 8.0,
     min_active: Optional[int] = None,
@@ -63,8 +69,9 @@ def decode(
         exp: experiment folder; holds everything about the network. Of several the outputs are averaged.
         data: the recipe's data folder.
         split: which split.
-        method: softmax (isolated signs), greedy, beam (prefix beam search) or graph; auto: softmax or greedy, or graph
-            where words are rows of units.
+        method: softmax (isolated signs); greedy, beam (prefix beam search) or graph, over CTC's outputs; attention (the
+            text decoder of a translation) or attention-rescoring (it scores what method beam finds). auto: softmax,
+            attention, or greedy, or graph where words are rows of units.
         out: folder for hyp.jsonl and decode.json; default EXP/decode_SPLIT_METHOD.
         checkpoint: last, best, ema, or the run's own mean_last or mean_best; default: its own rule.
         views: look at each clip in so many ways (as it is, mirrored, cut a little at its ends: see
@@ -73,14 +80,25 @@ def decode(
             relative folder lies in the data folder).
         engine: k2, kaldi or auto, for method graph.
         graph: folder of the compiled graph; default EXP/graph.
-        nbest: hypotheses kept for each clip.
-        beam_size: prefixes kept in each frame by method beam.
+        nbest: hypotheses kept for each clip; default 10, of a smaller beam-size all.
+        beam_size: hypotheses that go on after each token in method attention (default 5); prefixes kept in each frame
+            in methods beam and attention-rescoring (default 16).
+        length_penalty: attention: a text's score is divided by n ** length-penalty, n being its tokens and the end;
+            default 1 (the mean of a token), 0: not divided, and short texts win.
+        ctc_weight: attention: share of CTC in the score, from 0 to below 1: of the prefix so far, or in
+            attention-rescoring (default 0.5) of the text; default 0.
+        max_length: attention: tokens that a text has at most for each frame of the encoder's output (10 are always
+            allowed); default 1. decode.json counts the clips whose text was cut off.
+        no_repeat: attention: no row of so many tokens stands twice in a text; default 0 (off).
+        lm: attention: a language model of pieces (asl lang pieces, asl lm train, asl lm neural), an .arpa file or
+            a folder; its log-probabilities are added, times lm-scale.
         beam: width of the search in the graph, natural logarithm; default 16, or what was tuned.
         lattice_beam: what is worse than the best path by more than this is not in the lattice.
         min_active: states kept in each frame at least, where the engine has it.
         max_active: states kept in each frame at most, where the engine has it (kaldi: with --lattice false).
         acoustic_scale: weight of the network's log-probs; default 1, or what was tuned.
-        lm_scale: weight of the graph's scores; default 1, or what was tuned.
+        lm_scale: weight of the graph's scores; default 1, or what was tuned. With --lm that of its log-probs; default
+            0.3.
         insertion_penalty: taken off for each word; default 0, or what was tuned.
         prior_scale: so many times the tokens' log priors (EXP/prior.json of asl prior) are taken off the log-probs
             before they meet the graph; default 0, or what was tuned. Of several networks the priors are averaged, too.
@@ -102,23 +120,28 @@ def decode(
         raise AslError(f"--prior-scale {prior_scale:g}: method {networks.method} meets no grammar that would put "
                        "priors in the place of the network's; leave it out, or use --method graph")
     refuse_graph_options(networks.method, locals())
+    refuse_foreign_options(networks.method, locals())
     for name, value in (("rescore", rescore), ("tuned", tuned), ("mbr", mbr)):
         if value and networks.method != "graph":
             raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use "
                            "--method graph")
-    exps, tokens, shifts = networks.exps, networks.tokens, networks.shifts
+    exps, shifts, spelling = networks.exps, networks.shifts, networks.spelling
     way: searches.Method
     if networks.method == "softmax":
-        way = searches.Softmax(tokens, nbest)
+        way = searches.Softmax(networks.tokens, 10 if nbest is None else nbest)
     elif networks.method == "greedy":
-        way = searches.Greedy(tokens)
+        way = searches.Greedy(spelling)
     elif networks.method == "beam":
-        way = searches.Beam(tokens, beam_size, nbest)
+        size = 16 if beam_size is None else beam_size
+        way = searches.Beam(spelling, size, min(10, size) if nbest is None else nbest)
+    elif networks.method in ATTENTION:
+        told = AttentionSetting(nbest, beam_size, length_penalty, ctc_weight, max_length, no_repeat, lm, lm_scale)
+        way = (Attention if networks.method == "attention" else AttentionRescoring)(told, networks, device)
     else:
         given = searches.GraphSetting(
-            engine, graph or str(Path(exps[0]) / "graph"), nbest, beam, lattice_beam, min_active, max_active,
-            acoustic_scale, lm_scale, insertion_penalty, lattice, mbr, nj, rescore, rescore_scale, rescore_keep,
-            tuned, prior_scale,
+            engine, graph or str(Path(exps[0]) / "graph"), 10 if nbest is None else nbest, beam, lattice_beam,
+            min_active, max_active, acoustic_scale, lm_scale, insertion_penalty, lattice, mbr, nj, rescore,
+            rescore_scale, rescore_keep, tuned, prior_scale,
         )  # fmt: skip
         way = searches.Graph(given, networks, searches.references_of(data, split))
     about = {
@@ -136,13 +159,17 @@ def decode(
         rules = [(name, one.checkpoint) for name, one in zip(exps, networks.loaded)]
         about["test_decodings"] = max(test_log.note(name, rule, exps, about) for name, rule in rules)
     try:
-        ids, hypotheses, seconds = run(split_outputs(networks.members, split, device), way, shifts)
+        if isinstance(way, Attention):
+            outputs = split_encodings(networks.members, split, device, way.needs_ctc)
+        else:
+            outputs = split_outputs(networks.members, split, device)
+        ids, hypotheses, seconds = run(outputs, way, shifts)
     finally:
         way.close()
     folder = Path(out) if out else Path(exps[0]) / default_name(split, networks.method, views, len(exps))
     write_hypotheses(folder / "hyp.jsonl", ids, hypotheses)
     (folder / "hyp.ctm").unlink(missing_ok=True)  # of an earlier decoding
-    if all(h[0].times is not None for h in hypotheses if h and h[0].words):
+    if not isinstance(way, Attention) and all(h[0].times is not None for h in hypotheses if h and h[0].words):
         write_ctm(folder / "hyp.ctm", ids, hypotheses)
     write_json(
         folder / "decode.json",
@@ -152,11 +179,14 @@ def decode(
             **about,
             **experiment.git_state(),
             **{f"{k}_seconds": round(v, 3) for k, v in seconds.items()},
+            "sentences_per_second": round(len(ids) / max(sum(seconds.values()), 1e-9), 2),
             **way.counts,
         },
     )
     print(f"{len(ids)} clips of {split} decoded ({networks.method}) into {folder}: "
           + ", ".join(f"{k} {v:.1f} s" for k, v in seconds.items()))  # fmt: skip
+    if way.counts.get("counts", {}).get("cut_off"):
+        print(f"{way.counts['counts']['cut_off']} texts were cut off at the longest length; see --max-length")
     if "oracle" in way.counts:
         oracle = way.counts["oracle"]
         print(f"oracle WER of the lattices {oracle['wer']:.2f} % [ {oracle['errors']} / {oracle['words']} ]")
@@ -170,7 +200,7 @@ def default_name(split: str, method: str, views: int, networks: int) -> str:
 
 
 def run(
-    outputs: Iterable[Outputs], way: searches.Method, shifts: Optional[Dict[str, float]]
+    outputs: Iterable[Any], way: searches.Method, shifts: Optional[Dict[str, float]]
 ) -> Tuple[List[str], List[List[Hypothesis]], Dict[str, float]]:
     """Search in all ``outputs``; return ids, n-best lists and the seconds that network and search took."""
     ids: List[str] = []

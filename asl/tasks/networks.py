@@ -2,21 +2,25 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from jsonargparse import Namespace
 
 from asl.common.errors import AslError
 from asl.landmarks.views import first_views
-from asl.lang.folder import read_lang
+from asl.lang.folder import PIECES_FILE, read_lang
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
 from asl.tasks import experiment, run_data
 from asl.tasks.ctc import CtcTask
+from asl.tasks.pieces import Spelling
 from asl.tasks.posteriors import Member, output_shifts
+from asl.tasks.translate import TranslateTask
 
-METHODS = ("softmax", "greedy", "beam", "graph")
+CTC = ("greedy", "beam", "graph")
+ATTENTION = ("attention", "attention-rescoring")
+METHODS = ("softmax", *CTC, *ATTENTION)
 
 
 class Networks(NamedTuple):
@@ -24,7 +28,7 @@ class Networks(NamedTuple):
 
     Attributes:
         exps: their folders. loaded: what was in them. members: each with each way of looking at the clips.
-        method: the decoding method that fits them. tokens: their outputs.
+        method: the decoding method that fits them. tokens: their outputs. spelling: what these spell.
         shifts: seconds for one output frame of each clip, where times mean something.
     """
 
@@ -34,6 +38,7 @@ class Networks(NamedTuple):
     method: str
     tokens: TokenTable
     shifts: Optional[Dict[str, float]]
+    spelling: Spelling
 
 
 def open_networks(
@@ -67,22 +72,24 @@ def open_networks(
         members += [Member(f"{name} ({view})", one.task, module, view) for view in looks]
     tokens = TokenTable.read(loaded[0].lang / "tokens.txt")
     shifts = output_shifts(members[0].module, split, loaded[0].task)
-    return Networks(exps, loaded, members, method, tokens, shifts)
+    return Networks(exps, loaded, members, method, tokens, shifts, Spelling.read(loaded[0].lang, tokens))
 
 
 def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.LoadedTask]) -> str:
     """The method that ``auto`` stands for; AslError where it or the networks do not fit one another."""
     first = loaded[0]
-    is_ctc = isinstance(first.task, CtcTask)
+    fits = fitting(first.task)
     entries = read_lang(first.lang).entries
-    plain = "greedy" if all(units == (word,) for word, units in entries) else "graph"
-    method = (plain if is_ctc else "softmax") if method == "auto" else method
+    # pieces of written words are put together again; units of signs are not
+    spelt = all(units == (word,) for word, units in entries) or (first.lang / PIECES_FILE).is_file()
+    plain = "greedy" if spelt else "graph"
+    method = (plain if fits[0] in CTC else fits[0]) if method == "auto" else method
     if method not in METHODS:
         raise AslError(f"no decoding method '{method}'; there are {', '.join(METHODS)}")
-    if (method == "softmax") == is_ctc:
-        fits = "greedy, beam or graph" if is_ctc else "softmax"
+    if method not in fits:
+        uses = " or ".join([", ".join(fits[:-1])] * (len(fits) > 1) + [fits[-1]])
         raise AslError(
-            f"{exps[0]} ({type(first.task).__name__}): method {method} does not fit it, use {fits}"
+            f"{exps[0]} ({type(first.task).__name__}): method {method} does not fit it, use {uses}"
         )
     if method in ("greedy", "beam") and plain == "graph":
         word, units = next(entry for entry in entries if entry[1] != (entry[0],))
@@ -92,15 +99,25 @@ def choose_method(method: str, exps: Sequence[str], loaded: Sequence[experiment.
         raise AslError(f"--exp names {', '.join(exps)}: one of them twice; give different experiments")
     tokens = (first.lang / "tokens.txt").read_bytes()
     for name, one in zip(exps, loaded):
-        if isinstance(one.task, CtcTask) != is_ctc:
+        if fitting(one.task)[0] != fits[0]:
             kinds = f"{type(first.task).__name__} and {type(one.task).__name__}"
             raise AslError(f"{exps[0]} and {name} are a {kinds}: their outputs cannot be averaged")
+        if isinstance(one.task, TranslateTask) and one.task.head is None and method != "attention":
+            raise AslError(f"{name}: method {method} needs CTC's outputs, and this network has none (its "
+                           "task.init_args.ctc_weight is 0); use method attention")  # fmt: skip
         if (one.lang / "tokens.txt").read_bytes() != tokens:
             raise AslError(
                 f"{exps[0]} and {name} were trained with different tokens.txt: their outputs are of other "
                 "signs and cannot be averaged; train both on one data folder"
             )
     return method
+
+
+def fitting(task: Any) -> Tuple[str, ...]:
+    """The decoding methods for a task, the first of them being its own."""
+    if isinstance(task, TranslateTask):
+        return (*ATTENTION, *CTC)
+    return CTC if isinstance(task, CtcTask) else ("softmax",)
 
 
 def rule_name(loaded: experiment.LoadedTask) -> str:

@@ -21,6 +21,7 @@ from asl.lang.tokens import TokenTable
 from asl.scoring.refs import Words, read_references
 from asl.scoring.wer import rate
 from asl.tasks.networks import Networks
+from asl.tasks.pieces import Spelling
 from asl.tasks.posteriors import Outputs
 from asl.tasks.prior import read_log_prior
 from asl.tasks.rescoring import NbestRescoring, lattice_rescoring
@@ -64,24 +65,26 @@ class Softmax(Method):
 class Greedy(Method):
     """The best token of each frame."""
 
-    def __init__(self, tokens: TokenTable) -> None:
+    def __init__(self, spelling: Spelling) -> None:
         super().__init__()
-        self.tokens = tokens
+        self.spelling = spelling
 
     def search(self, batch: Outputs, shift: Optional[List[float]]) -> list:
-        return greedy_search(batch.log_probs, batch.lengths, self.tokens, shift)
+        found = greedy_search(batch.log_probs, batch.lengths, self.spelling.tokens, shift)
+        return self.spelling.detokenised(found)
 
 
 class Beam(Method):
     """Prefix beam search without a graph."""
 
-    def __init__(self, tokens: TokenTable, beam_size: int, nbest: int) -> None:
+    def __init__(self, spelling: Spelling, beam_size: int, nbest: int) -> None:
         super().__init__()
-        self.tokens, self.nbest, self.options = tokens, nbest, {"beam_size": beam_size}
+        self.spelling, self.nbest, self.options = spelling, nbest, {"beam_size": beam_size}
 
     def search(self, batch: Outputs, shift: Optional[List[float]]) -> list:
-        beam_size = self.options["beam_size"]
-        return prefix_beam_search(batch.log_probs, batch.lengths, self.tokens, beam_size, self.nbest, shift)
+        tokens, beam_size = self.spelling.tokens, self.options["beam_size"]
+        found = prefix_beam_search(batch.log_probs, batch.lengths, tokens, beam_size, self.nbest, shift)
+        return self.spelling.detokenised(found)
 
 
 class GraphSetting(NamedTuple):

@@ -26,7 +26,7 @@ def exhaustive(decoder, memory, lengths, clip, options):
     texts = all_texts((1, 2), options.longest(lengths)[clip])
     state = decoder.start(memory[clip:clip + 1], lengths[clip:clip + 1])
     found = log_probs_of(decoder, state, decoder.sos_eos, texts)
-    scores = {text: total / ((5 + len(text) + 1) / 6) ** options.length_penalty for text, total in found.items()}
+    scores = {text: total / (len(text) + 1) ** options.length_penalty for text, total in found.items()}
     return sorted(scores.items(), key=lambda one: -one[1])[:options.nbest]
 
 
@@ -51,7 +51,7 @@ def test_with_ctc_the_n_best_of_all_have_both_probabilities():
         state = decoder.start(memory[clip:clip + 1], lengths[clip:clip + 1])
         attention = log_probs_of(decoder, state, 3, all_texts((1, 2), SHORTEST))
         ctc = probabilities(log_probs[clip, :lengths[clip]].double().numpy())
-        scores = {text: (0.6 * attention[text] + 0.4 * p) / ((6 + len(text)) / 6) for text, p in ctc.items()}
+        scores = {text: (0.6 * attention[text] + 0.4 * p) / (len(text) + 1) for text, p in ctc.items()}
         expected = sorted(scores.items(), key=lambda one: -one[1])[:5]
         assert [tuple(one.ids) for one in found] == [text for text, _ in expected]
         assert [one.score for one in found] == pytest.approx([score for _, score in expected], abs=1e-5)
@@ -138,7 +138,7 @@ def test_weights_of_several_decoders_average_their_log_probs():
         first, second = (
             log_probs_of(d, d.start(memory[clip:clip + 1], lengths[clip:clip + 1]), 3, texts) for d in (one, other)
         )
-        scores = {text: (first[text] + second[text]) / 2 / ((6 + len(text)) / 6) for text in texts}
+        scores = {text: (first[text] + second[text]) / 2 / (len(text) + 1) for text in texts}
         expected = sorted(scores.items(), key=lambda pair: -pair[1])[:4]
         assert [tuple(f.ids) for f in found] == [text for text, _ in expected]
         assert [f.score for f in found] == pytest.approx([score for _, score in expected], abs=1e-5)

@@ -24,7 +24,7 @@ def test_with_every_text_in_the_beam_the_best_of_all_are_found(ctc_weight, penal
         said = log_probs_of(decoder, state, 3, all_texts((1, 2), 5))
         ctc = probabilities(log_probs[clip, :lengths[clip]].double().numpy())
         scores = {
-            text: ((1 - ctc_weight) * said[text] + ctc_weight * p) / ((6 + len(text)) / 6) ** penalty
+            text: ((1 - ctc_weight) * said[text] + ctc_weight * p) / (len(text) + 1) ** penalty
             for text, p in ctc.items()
         }
         expected = sorted(scores.items(), key=lambda one: -one[1])[:4]

@@ -59,9 +59,10 @@ def test_what_an_ngram_does_not_know_goes_by_its_unk_or_is_impossible(ngram):
     log_probs, state = scorer.step(torch.tensor([8]), scorer.start(1))
     expected = ngram.score(["▁new"]) - ngram.finish(ngram.step(ngram.start(), "▁new")[1])
     assert float(log_probs[0, 7]) == pytest.approx(expected, abs=1e-5)
-    bare = NGram([{("<s>",): -math.inf, ("</s>",): math.log(0.5), ("▁a",): math.log(0.5)}], {})
-    log_probs, _ = NGramFusion(bare, PIECES).step(torch.tensor([7]), NGramFusion(bare, PIECES).start(1))
-    assert torch.isfinite(log_probs[0]).tolist() == [False, False, True, False, False, False, False, True]
+    quarters = {word: math.log(0.25) for word in ("</s>", "▁a", "es", "s")}
+    bare = NGramFusion(NGram([{("<s>",): -math.inf, **{(word,): p for word, p in quarters.items()}}], {}), PIECES)
+    log_probs, _ = bare.step(torch.tensor([7]), bare.start(1))
+    assert torch.isfinite(log_probs[0]).tolist() == [False, False, True, False, True, False, True, True]
 
 
 def test_a_neural_one_gives_what_it_gives_whole_sentences():
@@ -107,7 +108,7 @@ def test_the_best_of_all_texts_have_both_scores(kind):
     language = log_probs_of(scorer, scorer.start(1), 3, texts)
     for clip, found in enumerate(beam_search(parts, 3, lengths, options)):
         said = log_probs_of(decoder, decoder.start(memory[clip:clip + 1], lengths[clip:clip + 1]), 3, texts)
-        scores = {text: (said[text] + 0.7 * language[text]) / ((6 + len(text)) / 6) for text in texts}
+        scores = {text: (said[text] + 0.7 * language[text]) / (len(text) + 1) for text in texts}
         expected = sorted(scores.items(), key=lambda one: -one[1])[:6]
         assert [tuple(one.ids) for one in found] == [text for text, _ in expected]
         assert [one.score for one in found] == pytest.approx([score for _, score in expected], abs=1e-4)
@@ -116,5 +117,5 @@ def test_the_best_of_all_texts_have_both_scores(kind):
 def test_a_model_of_words_is_refused(ngram):
     lm, vocabulary = network()
     for make in (lambda: NGramFusion(ngram, ["▁dog", "▁cat"]), lambda: NeuralFusion(lm, vocabulary.ids, ["▁dog", "▁cat"])):
-        with pytest.raises(AslError, match="none of the 2 tokens .such as '▁cat'.*asl lang pieces"):
+        with pytest.raises(AslError, match="does not know 2 of the 2 tokens, such as '▁cat'.*asl lang pieces"):
             make()
