@@ -158,8 +158,8 @@ def _group(name: str, shared: Dict[str, Any], own: Dict[str, Any], where: str) -
     merged = _over(shared, own)
     split = _typed(merged, "split", str, where, "val")
     metric = _typed(merged, "metric", str, where, "topk")
-    if metric not in ("topk", "wer"):
-        raise AslError(f"{where}: metric is {metric!r}; give topk or wer")
+    if metric not in ("topk", "wer", "bleu"):
+        raise AslError(f"{where}: metric is {metric!r}; give topk, wer or bleu")
     if "base" not in merged:
         raise AslError(f"{where} has no base; give the config of the run that the rows are compared with")
     base = merged["base"] if isinstance(merged["base"], dict) else {"config": merged["base"]}

@@ -1,4 +1,4 @@
-"""Pseudo-sentences of isolated signs: which words are signed, how clips are made to fit, what stands in the new split."""
+"""Pseudo-sentences of isolated signs: which words are signed, how clips are made to fit, what the new split holds."""
 
 from fractions import Fraction
 

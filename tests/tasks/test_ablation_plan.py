@@ -85,7 +85,7 @@ groups:
         ("  no_z:", "  a/b:", "parts.yaml: row a/b: its name stands in paths"),
         ("  no_z:", "  base:", "there are two rows called base"),
         ("[encoder]", "encoder", "init_only is 'encoder'; give a list of prefixes"),
-        ("title: What", "metric: bleu\ntitle: What", "metric is 'bleu'; give topk or wer"),
+        ("title: What", "metric: f1\ntitle: What", "metric is 'f1'; give topk, wer or bleu"),
         ("  last: {decode", "  last: 3\n  other: {decode", "parts.yaml: row last is 3; give keys with values"),
         ("rows:", "rows: [", "not valid yaml"),
     ],
