@@ -17,6 +17,7 @@ import numpy as np
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, read_json
+from asl.scoring.bleu import PER_CLIP
 from asl.scoring.refs import Utterance
 
 OFFICIAL = "official"
@@ -193,6 +194,11 @@ def read_result(path: PathLike) -> Dict[str, Any]:
             problem = f"'{key}' is {result[key]!r}" if key in result else f"it has no '{key}'"
             raise AslError(f"{path} is no result of 'asl score': {problem}; score the decode folder again")
     lists: List[str] = list(result["per_clip"].values())
-    if result["main"] not in result["metrics"] or any(len(text.split()) != result["n"] for text in lists):
+    of_bleu = {*PER_CLIP} <= {*result["per_clip"]} and {"case", "tokenize", "signatures"} <= {*result["scoring"]}
+    if (
+        result["main"] not in result["metrics"]
+        or any(len(text.split()) != result["n"] for text in lists)
+        or (result["main"] == "bleu" and not of_bleu)
+    ):
         raise AslError(f"{path}: its parts do not belong together; score the decode folder again")
     return result

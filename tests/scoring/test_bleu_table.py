@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from asl.common.errors import AslError
 from asl.common.files import write_json
 from asl.scoring import ablation
+from asl.scoring.result import read_result
 from asl.scoring.results import results
 from asl.scoring.score import score
 
@@ -79,6 +81,25 @@ def test_seeds_are_one_row_and_other_settings_another_table(recipe):
     kept = {p.name for p in (recipe.path / "results").iterdir()}
     assert kept == {"how2sign_val_v3_none-lower-cased_seed0.json",
                     *(f"how2sign_val_v4_13a-cased_seed{seed}.json" for seed in range(3))}  # fmt: skip
+
+
+def test_a_result_without_its_choices_or_statistics_is_refused(recipe):
+    found = run(recipe, "v4", TEXTS)
+    for part, key in (("scoring", "tokenize"), ("per_clip", "match3")):
+        broken = {**found, part: {name: value for name, value in found[part].items() if name != key}}
+        write_json(recipe.path / "broken.json", broken)
+        with pytest.raises(AslError, match="its parts do not belong together; score the decode folder again"):
+            read_result(recipe.path / "broken.json")
+
+
+def test_what_differs_in_the_search_is_another_row(recipe):
+    for name, options in (("a", {"beam_size": 5}), ("b", {"beam_size": 5, "length_penalty": 0.6}),
+                          ("c", {"beam_size": 5, "length_penalty": 1.0, "no_repeat": 3})):  # fmt: skip
+        run(recipe, name, TEXTS, seed=0, system="v4", method="attention", options=options)
+    results(["exp"])
+    rows = rows_of((recipe.path / "RESULTS.md").read_text())[2:]
+    assert sorted(row[1] for row in rows) == [
+        "attention, beam 5", "attention, beam 5, length 0.6", "attention, beam 5, no 3-gram twice"]  # fmt: skip
 
 
 def test_an_ablation_of_translations(recipe):
