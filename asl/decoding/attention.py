@@ -32,7 +32,8 @@ class BeamOptions:
         beam_size: hypotheses that go on after each token.
         nbest: hypotheses returned, ``beam_size`` at most.
         length_penalty: exponent of the normalisation above; 0: none, and short texts win.
-        max_length: longest text, in tokens for a frame of the memory; ten tokens are always allowed.
+        max_length: longest text, in tokens for a frame of the memory; ten tokens are always allowed. Where CTC has a
+            say a text has no more tokens than the memory has frames anyway.
         no_repeat: no n-gram of so many tokens stands twice in a text; 0: any may.
         ctc_weight: share of the CTC prefix score, 0 (none) to below 1.
         candidates: tokens that are tried for each hypothesis, the decoders' (and language models') best, where CTC has
@@ -45,7 +46,7 @@ class BeamOptions:
     beam_size: int = 5
     nbest: int = 1
     length_penalty: float = 1.0
-    max_length: float = 1.0
+    max_length: float = 2.0
     no_repeat: int = 0
     ctc_weight: float = 0.0
     candidates: Optional[int] = None

@@ -187,7 +187,8 @@ class TextDecoder(nn.Module):
     def start(self, memory: Tensor, memory_lengths: Tensor) -> DecoderState:
         """Return the state before the first token, one row for each of ``memory`` ``(batch, frames, memory_dim)``."""
         batch, frames = memory.shape[:2]
-        seen = [layer.memory.keys_values(memory) for layer in self.layers]
+        # contiguous, since every step multiplies by them
+        seen = [(k.contiguous(), v.contiguous()) for k, v in (layer.memory.keys_values(memory) for layer in self.layers)]
         own = [(k[:, :, :0], v[:, :, :0]) for k, v in seen]
         rows = torch.arange(batch, device=memory.device)
         return DecoderState(0, own, seen, length_mask(memory_lengths, frames), rows, torch.zeros_like(rows), 1)

@@ -88,7 +88,7 @@ def decode(
         ctc_weight: attention: share of CTC in the score, from 0 to below 1: of the prefix so far, or in
             attention-rescoring (default 0.5) of the text; default 0.
         max_length: attention: tokens that a text has at most for each frame of the encoder's output (10 are always
-            allowed); default 1. decode.json counts the clips whose text was cut off.
+            allowed); default 2. decode.json counts the clips whose text was cut off.
         no_repeat: attention: no row of so many tokens stands twice in a text; default 0 (off).
         lm: attention: a language model of pieces (asl lang pieces, asl lm train, asl lm neural), an .arpa file or
             a folder; its log-probabilities are added, times lm-scale.

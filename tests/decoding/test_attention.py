@@ -35,7 +35,7 @@ def exhaustive(decoder, memory, lengths, clip, options):
 def test_a_beam_that_holds_every_text_finds_the_n_best_of_all(seed, length_penalty):
     decoder = Recurrent(3, 6, seed=seed)
     memory, lengths = memories([4, 7, 5], seed=seed)
-    options = BeamOptions(EVERYTHING, nbest=8, length_penalty=length_penalty)
+    options = BeamOptions(EVERYTHING, max_length=1.0, nbest=8, length_penalty=length_penalty)
     for clip, found in enumerate(searched(decoder, memory, lengths, options)):
         expected = exhaustive(decoder, memory, lengths, clip, options)
         assert [tuple(one.ids) for one in found] == [text for text, _ in expected]
@@ -46,7 +46,7 @@ def test_with_ctc_the_n_best_of_all_have_both_probabilities():
     decoder = Recurrent(3, 6, seed=4)
     log_probs, lengths = posteriors(3, 6, 3, seed=2)
     memory, _ = memories([6, 6, 6], seed=3)
-    options = BeamOptions(EVERYTHING, nbest=5, length_penalty=1.0, ctc_weight=0.4)
+    options = BeamOptions(EVERYTHING, max_length=1.0, nbest=5, length_penalty=1.0, ctc_weight=0.4)
     for clip, found in enumerate(searched(decoder, memory, lengths, options, log_probs)):
         state = decoder.start(memory[clip:clip + 1], lengths[clip:clip + 1])
         attention = log_probs_of(decoder, state, 3, all_texts((1, 2), SHORTEST))
@@ -112,7 +112,7 @@ def test_the_longest_length_goes_by_the_frames_and_what_was_cut_off_is_told():
 def test_a_beam_of_one_is_greedy_and_a_higher_penalty_gives_longer_texts():
     decoder = Recurrent(8, 6, seed=7)
     memory, lengths = memories([9, 30, 12, 21, 14, 11])
-    for clip, (found,) in enumerate(searched(decoder, memory, lengths, BeamOptions(1))):
+    for clip, (found,) in enumerate(searched(decoder, memory, lengths, BeamOptions(1, max_length=1.0))):
         state, token, ids = decoder.start(memory[clip:clip + 1], lengths[clip:clip + 1]), 8, []
         while len(ids) < int(lengths[clip]) or len(ids) < SHORTEST:
             log_probs, state = decoder.step(torch.tensor([token]), state)
@@ -132,7 +132,7 @@ def test_weights_of_several_decoders_average_their_log_probs():
     one, other = Recurrent(3, 6, seed=1), Recurrent(3, 6, seed=2)
     memory, lengths = memories([5, 8])
     parts = [part_of(one, memory, lengths, 0.5), part_of(other, memory, lengths, 0.5)]
-    options = BeamOptions(EVERYTHING, nbest=4)
+    options = BeamOptions(EVERYTHING, max_length=1.0, nbest=4)
     for clip, found in enumerate(beam_search(parts, 3, lengths, options)):
         texts = list(all_texts((1, 2), SHORTEST))
         first, second = (

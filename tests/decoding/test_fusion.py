@@ -103,7 +103,7 @@ def test_the_best_of_all_texts_have_both_scores(kind):
     decoder = Recurrent(3, 6, seed=3)
     memory, lengths = memories([4, 7])
     parts = [part_of(decoder, memory, lengths), Part(0.7, scorer, scorer.start(2))]
-    options = BeamOptions(4096, nbest=6)
+    options = BeamOptions(4096, max_length=1.0, nbest=6)
     texts = list(all_texts((1, 2), 10))
     language = log_probs_of(scorer, scorer.start(1), 3, texts)
     for clip, found in enumerate(beam_search(parts, 3, lengths, options)):

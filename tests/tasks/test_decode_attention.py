@@ -90,7 +90,7 @@ def test_auto_is_attention_and_the_folder_tells_all(project, capsys):
     decode("exp/a", out="auto")
     about = read_json("auto/decode.json")
     assert about["method"] == "attention" and about["task"] == "TranslateTask"
-    assert about["options"] == {"beam_size": 5, "nbest": 5, "length_penalty": 1.0, "ctc_weight": 0.0, "max_length": 1.0,
+    assert about["options"] == {"beam_size": 5, "nbest": 5, "length_penalty": 1.0, "ctc_weight": 0.0, "max_length": 2.0,
                                 "no_repeat": 0}  # fmt: skip
     assert about["sentences_per_second"] > 0 and set(about["counts"]) == {"cut_off"}
     rows = list(read_jsonl("auto/hyp.jsonl"))
@@ -141,7 +141,7 @@ def test_one_hypothesis_alone_is_greedy_and_its_score_the_networks_own(project):
                 state, token, ids, total = task.decoder.start(memory, lengths), 46, [], 0.0
                 while True:
                     log_probs, state = task.decoder.step(torch.tensor([token]), state)
-                    token = int(log_probs.argmax()) if len(ids) < max(10, int(lengths)) else 46
+                    token = int(log_probs.argmax()) if len(ids) < max(10, 2 * int(lengths)) else 46
                     total += float(log_probs[0, token])
                     if token == 46:
                         break
