@@ -91,9 +91,23 @@ def write_how2sign(
         AslError: a file cannot be written.
     """
     rows = make_listing(sentences, glosses, signers, seed)
+    cast = make_cast(rows, signers, style, seed)
+    paths = {row.name: out / "landmarks" / f"{row.name}.npz" for row in rows}
+    film_all(cast, [(paths[row.name], utterance(row)) for row in rows if not row.missing], nj)
+    seen = {row.name: read_bounds(paths[row.name]) for row in rows if not row.missing}
+    times = _times(rows, {name: frames for name, (frames, _) in seen.items()}, seed)
+    for split in reversed(SPLITS):  # the one that is read first is written last
+        here = [row for row in rows if row.split == split]
+        _write_truth(out, split, here, seen)
+        write_list(out, split, [_fields(row, times[row.name], seed) for row in here])
+    return dict(Counter(row.split for row in rows))
+
+
+def make_cast(rows: Sequence[Row], signers: int, style: Style, seed: int) -> Cast:
+    """Signs for all that is signed in ``rows``, and so many signers, each with a camera of their own."""
     people = draw_signers(signers, style, derive_seed(seed, "signers"))
     camera_seed = derive_seed(seed, "cameras")
-    cast = Cast(
+    return Cast(
         signs=make_signs((gloss for row in rows for gloss in row.sentence.glosses), seed),
         people={str(number): person for number, person in enumerate(people, 1)},
         cameras={
@@ -107,18 +121,10 @@ def write_how2sign(
         height=HEIGHT,
         seed=seed,
     )
-    paths = {row.name: out / "landmarks" / f"{row.name}.npz" for row in rows}
-    film_all(cast, [(paths[row.name], _utterance(row)) for row in rows if not row.missing], nj)
-    seen = {row.name: read_bounds(paths[row.name]) for row in rows if not row.missing}
-    times = _times(rows, {name: frames for name, (frames, _) in seen.items()}, seed)
-    for split in reversed(SPLITS):  # the one that is read first is written last
-        here = [row for row in rows if row.split == split]
-        _write_truth(out, split, here, seen)
-        write_list(out, split, [_fields(row, times[row.name], seed) for row in here])
-    return dict(Counter(row.split for row in rows))
 
 
-def _utterance(row: Row) -> Utterance:
+def utterance(row: Row) -> Utterance:
+    """A sentence as the signer takes it."""
     tokens = row.sentence.tokens
     places = tuple(token.place and (token.place.side, -token.place.up, 0.0) for token in tokens)  # y is down
     return Utterance(row.name, row.video_name, str(row.signer), row.sentence.glosses, places)
@@ -140,12 +146,17 @@ def make_listing(sentences: int, glosses: int, signers: int, seed: int) -> List[
             rng = np.random.default_rng(derive_seed(seed, "video", split, number))
             size = min(int(rng.integers(_REPORT - 3, _REPORT + 4)), count - here)
             report = make_report(rng, words, size, HABIT)
-            video = "".join(rng.choice(list(_ID), 11))
+            video = draw_video_id(rng)
             again = rng.random() < _TWICE_SHARE and len(own) > 1 and here + 2 * size <= count
             by = [own[number % len(own)]] + [own[(number + 1) % len(own)]] * bool(again)
             rows += [Row(split, video, i, int(s), sentence, False) for s in by for i, sentence in enumerate(report)]
             here, number = here + size * len(by), number + 1
     return _without_some(rows, seed)
+
+
+def draw_video_id(rng: np.random.Generator) -> str:
+    """A video's name, as those of the real ones are."""
+    return "".join(rng.choice(list(_ID), 11))
 
 
 def _without_some(rows: List[Row], seed: int) -> List[Row]:
