@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from asl.cli import main
 from asl.common.errors import AslError
@@ -18,7 +19,10 @@ from asl.graph.engine import get_engine
 from asl.graph.grammar import write_grammar
 from asl.graph.lexicon import write_lexicon_fsts
 from asl.graph.options import SearchOptions
+from asl.landmarks.streaming import FeatureStream
 from asl.lang.prepare import write_lang
+from asl.models.streaming import EncoderStream
+from asl.tasks import config as configs
 from asl.tasks import streaming_command
 from asl.tasks.decode import decode
 from asl.tasks.networks import open_networks
@@ -195,6 +199,19 @@ def test_a_live_stream_ends_where_its_rules_say_and_begins_again(here):
     again = [signs.accept(landmarks[t : t + 1]) for t in range(frames + 1)]
     assert [bool(p.ended) for p in again] == [False] * frames + [True]
     assert signs.finish(0.08)[0].words == first[0].words and signs.counts["searched"] == 2
+
+
+def test_the_shipped_configuration_differs_from_ctc_s_in_what_looks_ahead_alone(root):
+    read = lambda name: configs.read_config(root / f"egs/phoenix2014/conf/{name}.yaml")  # noqa: E731
+    flat = [configs.flatten(yaml.safe_load(configs.dump(read(name)))) for name in ("ctc", "streaming")]
+    differing = {key for key in {*flat[0], *flat[1]} if flat[0].get(key) != flat[1].get(key)}
+    assert {key for key in differing if "encoder" not in key} == {"data.pipeline.init_args.causal"}
+    config = read("streaming")
+    pipeline = configs.instantiate_data(config).pipeline
+    config.task.init_args.update({"feature_parts": pipeline.feature_parts, "vocab_size": 1101})
+    encoder = configs.instantiate_task(config).encoder
+    assert (pipeline.look_ahead, encoder.look_ahead) == (3, 12)
+    assert FeatureStream(pipeline) and isinstance(encoder.stream(), EncoderStream)
 
 
 def test_what_cannot_be_streamed_is_refused(here, monkeypatch):
