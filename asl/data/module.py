@@ -128,8 +128,9 @@ class LandmarkDataModule(L.LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training split, shuffled and augmented; of each this process's share.
 
-        Where the task has a ``subsampling`` (CTC), clips with fewer frames than their tokens need are left
-        out, and named; unless it says that it does not need them (``needs_frames``: attention without CTC).
+        Where the task has a ``subsampling`` (or ``ctc_subsampling``), clips with fewer frames than CTC needs for
+        their tokens are left out, and named; a task that learns from them without CTC (``keeps_short``) keeps them,
+        and they are counted.
         """
         cuts, sizes = self._training_cuts()
         sampler = TrainSampler(
@@ -196,19 +197,33 @@ class LandmarkDataModule(L.LightningDataModule):
     def _training_cuts(self) -> Tuple[Iterable[Any], Sizes]:
         """The training cuts and their sizes; those that cannot be trained on are among ``dropped``."""
         task = getattr(self.trainer, "lightning_module", None)
-        subsampling = getattr(task, "subsampling", None) if getattr(task, "needs_frames", True) else None
+        subsampling = getattr(task, "ctc_subsampling", getattr(task, "subsampling", None))
+        kept = getattr(task, "keeps_short", False)
         if subsampling not in self._training:
             cuts: Iterable[Any] = self.cuts(self.train_split)
-            drop = functools.partial(self._infeasible, subsampling=subsampling)
+            short: Set[str] = set()
+
+            def drop(cut: Any) -> bool:
+                if self._infeasible(cut, subsampling):
+                    short.add(cut.id)
+                return cut.id in short and not kept
+
             if self.overfit:
                 cuts = list(itertools.islice((cut for cut in cuts if not drop(cut)), self.overfit))
             sizes = measure(cuts, lambda cut: len(self.text.tokens(cut, training=True)), drop)
             self._training = {subsampling: (cuts, sizes)}
-            if sizes.dropped and self._process()[0] == 0:
-                reason = f"fewer frames than CTC needs for their tokens (one output every {subsampling})"
-                print(f"{self.train_split}: {len(sizes.dropped)} clips left out, {reason}: "
-                      + ", ".join(sorted(sizes.dropped)))  # fmt: skip
+            if short and self._process()[0] == 0:
+                self._report(short, len(sizes.frames), subsampling, kept)
         return self._training[subsampling]
+
+    def _report(self, short: Set[str], trained: int, subsampling: int, kept: bool) -> None:
+        """Say which clips are too short for CTC, and what becomes of them."""
+        reason = f"fewer frames than CTC needs for their tokens (one output every {subsampling})"
+        if kept:
+            some = ", ".join(sorted(short)[:5]) + (", ..." if len(short) > 5 else "")
+            print(f"{self.train_split}: {len(short)} of {trained} clips are trained on without CTC, {reason}: {some}")
+        else:
+            print(f"{self.train_split}: {len(short)} clips left out, {reason}: {', '.join(sorted(short))}")
 
     def _infeasible(self, cut: Any, subsampling: Optional[int]) -> bool:
         """Whether CTC cannot align the text of ``cut`` (its frames before trimming and change of speed)."""

@@ -62,7 +62,8 @@ class TranslateTask(SignTask):
 
     (Watanabe et al. 2017, Hybrid CTC/attention architecture for end-to-end speech recognition). ``L_text`` is the
     cross-entropy with label smoothing (Szegedy et al. 2016) over all tokens but the blank. Where the order of words is
-    not that of signs CTC cannot be right; it still ties the encoder to the frames early in training.
+    not that of signs CTC cannot be right; it still ties the encoder to the frames early in training. A clip with fewer
+    frames than CTC needs has 0 for ``L_CTC`` and is trained by its text alone.
 
     Validation measures ``loss`` (cross-entropy of a token, not smoothed), ``ppl`` (its exponential), ``acc`` (share of
     the tokens that are the most probable one, given the right ones before) and, with CTC, ``ctc``. In training ``nll``
@@ -71,7 +72,7 @@ class TranslateTask(SignTask):
     Args:
         encoder: the network that the decoder looks at, made from ``feature_parts``.
         decoder: the text decoder.
-        ctc_weight: share of CTC's loss, from 0 (no CTC head; clips need no more frames than tokens) to below 1.
+        ctc_weight: share of CTC's loss, from 0 (no CTC head) to below 1.
         label_smoothing: share of a token's target that is spread over all tokens.
         dropout: before the CTC head's last layer.
         part_dropout: probability that a part of the feature vector (a hand, the face) is taken away from a whole
@@ -82,6 +83,7 @@ class TranslateTask(SignTask):
     """
 
     measured_on_train = True
+    keeps_short = True
 
     def __init__(
         self,
@@ -115,9 +117,9 @@ class TranslateTask(SignTask):
         return self.encoder.subsampling
 
     @property
-    def needs_frames(self) -> bool:
-        """Whether a clip needs as many frames as CTC does for its tokens."""
-        return self.head is not None
+    def ctc_subsampling(self) -> Optional[int]:
+        """The same where there is CTC, which needs a frame for each token."""
+        return self.encoder.subsampling if self.head is not None else None
 
     def loss_weight(self, batch: Batch) -> float:
         """The tokens of the batch, with an end for each clip."""

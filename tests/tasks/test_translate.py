@@ -1,6 +1,7 @@
 """Translation: its loss against torch's own, what it measures, that it learns, and how it begins and goes on."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -8,11 +9,14 @@ from torch.nn import functional as F
 
 from asl.common.errors import AslError
 from asl.models import TransformerEncoder
+from asl.lang.sentencepiece import train
+from asl.lang.sentencepiece_command import write_pieces
 from asl.tasks import config as configs
 from asl.tasks.experiment import load_task, read_result
 from asl.tasks.feature_masks import FeatureMaskConfig, mask_bands
 from asl.tasks.train import main
 from asl.tasks.translate import DecoderConfig, TranslateTask, teacher
+from tests.data.conftest import imported, make_data  # noqa: F401 (fixtures)
 from tests.tasks.test_train import Killed, assert_same, timeless, weights
 from tests.tasks.toy_sentences import SENTENCES, WORDS, SentenceData, make_sentences
 
@@ -88,10 +92,9 @@ def test_shares_of_a_batch_weighed_by_their_tokens_are_the_batch():
         assert float(shared) == pytest.approx(float(value), rel=1e-4), name
 
 
-def test_without_ctc_there_is_no_head_and_no_need_for_frames():
+def test_without_ctc_there_is_no_head():
     made = task(ctc_weight=0.0)
-    assert made.head is None and not made.needs_frames and made.encode(batch()).ctc_log_probs is None
-    assert task().needs_frames
+    assert made.head is None and made.encode(batch()).ctc_log_probs is None and made.subsampling == 2
     with pytest.raises(AslError, match=r"no CTC head \(ctc_weight is 0\); decode it with --method attention"):
         made.log_probs(batch())
     loss = made.train().training_loss(batch())
@@ -224,3 +227,88 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(sentences, tmp_path, mo
     assert_same(weights(whole), weights(killed))
     assert timeless(whole) == timeless(killed)
     assert read_result("exp/whole")["monitor"] == "acc"
+
+
+def test_a_sentence_with_too_few_frames_for_ctc_is_trained_by_its_text_alone():
+    made, b = task(ctc_weight=0.5), batch()
+    short = rows({**b, "tokens": torch.tensor([2, 2, 2, 2, 2, 2, 5, 1, 2]), "token_lengths": torch.tensor([7, 1, 1])}, [0])
+    assert float(made.training_loss(short)["ctc"]) == 0 and float(made.training_loss(b)["ctc"]) > 0
+    loss = made.training_loss(short)
+    assert float(loss["loss"]) == pytest.approx(0.5 * float(loss["text"]), rel=1e-6)
+
+
+REAL = """
+seed: 2
+task:
+  class_path: {task}
+  init_args:
+    encoder:
+      class_path: TransformerEncoder
+      init_args: {{dim: 16, part_dim: 8, layers: 1, heads: 2, feedforward: 24, subsampling: 4}}
+    {more}
+    optimizer: {{warmup_steps: 1}}
+data:
+  pipeline: {{layout: hands42, frames: null, trim: false, descriptors: {descriptors}}}
+  batch_size: 8
+  num_workers: 0
+trainer: {{max_epochs: 1, accelerator: cpu}}
+"""
+TRANSLATE = {"task": "TranslateTask", "more": "decoder: {dim: 16, layers: 1, heads: 2, feedforward: 24}", "descriptors": "false"}
+LONG = "go drink at home now or book a table for later"
+
+
+@pytest.fixture
+def spoken(imported, tmp_path, monkeypatch):  # noqa: F811
+    """Clips with English sentences, of which one is longer than CTC can do with its frames; pieces; ``write(**config)``."""
+    data = imported(train=8, val=4, texts=lambda i: LONG if i == 3 else ["Book it.", "Drink, then go!", "Go home."][i % 3])
+    pieces(data / "lang", 40)
+    monkeypatch.chdir(tmp_path)
+
+    def write(**filled):
+        (tmp_path / "conf.yaml").write_text(REAL.format(**filled))
+        return ["--config", "conf.yaml", "--exp"]
+
+    return write
+
+
+def pieces(folder, size):
+    lines = ["Book it.", "Drink, then go!", "Go home.", LONG] * 3
+    write_pieces(folder, train(lines, size, "bpe", "keep", "keep"), ["Book", "Drink", "Go", "home"])
+
+
+def test_short_clips_are_kept_and_counted_where_there_is_ctc_beside_attention(spoken, capsys):
+    main([*spoken(**TRANSLATE), "exp/joint"])
+    told = r"fewer frames than CTC needs for their tokens \(one output every 4\): "
+    (count, ids), = re.findall(rf"train: (\d) of 8 clips are trained on without CTC, {told}(.*)\n", capsys.readouterr().out)
+    assert 1 <= int(count) < 8
+    main([*spoken(**TRANSLATE), "exp/text", "--task.init_args.ctc_weight", "0"])
+    assert "CTC" not in capsys.readouterr().out
+    result = read_result("exp/text")
+    assert set(result["val"]) == set(result["train"]) == {"acc", "loss", "ppl"}
+    assert result["gap"] == pytest.approx(result["val"]["loss"] - result["train"]["loss"])
+    main([*spoken(task="CtcTask", more="dropout: 0.1", descriptors="false"), "exp/ctc"])
+    (left, names), = re.findall(rf"train: (\d) clips left out, {told}(.*)\n", capsys.readouterr().out)
+    assert left == count and names.startswith(ids.replace(", ...", ""))
+
+
+def test_pre_training_gives_it_its_encoder(spoken, tmp_path, capsys):
+    main([*spoken(task="PretrainTask", more="codes: {handshape: 4, location: 4, movement: 4, orientation: 4}", descriptors="true"), "exp/pre"])
+    main([*spoken(**TRANSLATE), "exp/a", "--init-from", "exp/pre", "--init-only", "encoder", "--task.init_args.optimizer.lr", "0",
+          "--trainer.checkpoint", "last"])  # fmt: skip
+    before, after = weights(tmp_path / "exp/pre"), weights(tmp_path / "exp/a")
+    encoder = [name for name in after if name.startswith("encoder.") and "running" not in name and "num_batches" not in name]
+    assert encoder and all(torch.equal(before[name], after[name]) for name in encoder)
+
+
+def test_pieces_of_another_size_are_refused_by_name(spoken, tmp_path):
+    main([*spoken(**TRANSLATE), "exp/a"])
+    assert {"sentencepiece.model", "text.json"} <= {p.name for p in (tmp_path / "exp/a/lang").iterdir()}
+    pieces(tmp_path / "data" / "lang", 50)
+    with pytest.raises(AslError, match=r"exp/a was trained with other sentencepieces \(40\) than .* has \(50\)"):
+        main([*spoken(**TRANSLATE), "exp/b", "--init-from", "exp/a"])
+    main([*spoken(**TRANSLATE), "exp/b", "--init-from", "exp/a", "--init-only", "encoder"])
+    with pytest.raises(AslError, match="exp/a holds a run of another configuration: .*vocab_size .41 there, 51 now"):
+        main([*spoken(**TRANSLATE), "exp/a"])
+    pieces(tmp_path / "exp/a/lang", 50)
+    with pytest.raises(AslError, match="sentencepiece.model has 50 pieces, but the network in exp/a was trained with 40"):
+        load_task("exp/a")
