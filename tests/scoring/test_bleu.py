@@ -1,5 +1,6 @@
 """BLEU and chrF: sacreBLEU's command line on the same files, to the second decimal and closer."""
 
+import csv
 import json
 import os
 import random
@@ -119,3 +120,23 @@ def test_detokenised_text_is_not_warned_about(folder, caplog):
     decode = folder.decode(texts)
     assert score(decode, data=str(folder.data), metric="bleu", replications=5)["metrics"]["bleu"]["value"] == 100.0
     assert caplog.records == []
+
+
+@pytest.mark.corpora
+def test_the_settings_on_how2signs_own_sentences(folder, corpora):
+    with open(corpora / "how2sign/how2sign_realigned_test.csv", encoding="utf-8", newline="") as file:
+        references = {row["SENTENCE_NAME"]: row["SENTENCE"] for row in csv.DictReader(file)}
+    rng, words = random.Random(1), [word for text in references.values() for word in text.split()]
+    folder.references(references)
+    decode = folder.decode({
+        key: " ".join(rng.choice(words) if rng.random() < 0.4 else word for word in text.split())
+        for key, text in references.items()
+    }, name="exp/v4/decode_val")  # fmt: skip
+    result = score(decode, data=str(folder.data), metric="bleu", settings=True, replications=100)
+    rows = {row["setting"]: row for row in result["settings"]}
+    assert result["n"] == len(references) == 2357
+    for setting in PUBLISHED:
+        row = rows[setting.text()]
+        assert f"{row['bleu']:.2f}" == command_line(decode, "-w", "2", "-b", *row["options"].split()).strip()
+    each = [float(line) for line in command_line(decode, "-sl", "-w", "10", "-b").split()]
+    assert f"{rows['13a, cased']['sentence_bleu']:.2f}" == f"{np.mean(each):.2f}"
