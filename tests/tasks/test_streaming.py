@@ -208,7 +208,7 @@ def test_the_shipped_configuration_differs_from_ctc_s_in_what_looks_ahead_alone(
     assert {key for key in differing if "encoder" not in key} == {"data.pipeline.init_args.causal"}
     config = read("streaming")
     pipeline = configs.instantiate_data(config).pipeline
-    config.task.init_args.update({"feature_parts": pipeline.feature_parts, "vocab_size": 1101})
+    config.task.init_args.feature_parts, config.task.init_args.vocab_size = pipeline.feature_parts, 1101
     encoder = configs.instantiate_task(config).encoder
     assert (pipeline.look_ahead, encoder.look_ahead) == (3, 12)
     assert FeatureStream(pipeline) and isinstance(encoder.stream(), EncoderStream)
