@@ -273,7 +273,8 @@ def _cut(clips: Sequence[Clip], facts: Dict[str, Any]) -> None:
             clip.reason = f"{clip.path} does not say its frames per second, which cutting by times needs"
         elif (first := round(start * clip.fps)) >= whole:
             clip.status = BAD
-            clip.reason = f"it starts at {start:g} s, and {clip.path} ends at {float(whole / clip.fps):.2f} s ({clip.where})"
+            last = f"{float(whole / clip.fps):.2f} s"
+            clip.reason = f"it starts at {start:g} s, and {clip.path} ends at {last} ({clip.where})"
         else:
             wanted = max(round(end * clip.fps), first + 1)
             if wanted > whole:
@@ -336,7 +337,7 @@ def _notes(clips: Sequence[Clip], facts: Mapping[str, Any]) -> List[str]:
         notes.append(f"{split}: {len(ids)} sentences last longer than {facts['max_seconds']:g} s: {what} (overlong)")
     videos = sum(clip.status == VIDEO_ONLY for clip in clips)
     if videos:
-        notes.append(f"{videos:,} sentences have a video and no landmarks; put these at {LANDMARKS}/<SENTENCE_NAME>.npz")
+        notes.append(f"{videos:,} sentences have a video and no landmarks; put them at {LANDMARKS}/<SENTENCE_NAME>.npz")
     notes += empty_split_notes(clips)
     if clips and not any(clip.status == FOUND for clip in clips):
         notes.append(

@@ -14,10 +14,11 @@ OWNER_COUNTS = {"train": 31_165, "val": 1_741, "test": 2_357}  # sentences of th
 TRANSCRIPTS = "transcripts.tsv"
 #: kind of times -> the columns of the sentence files that hold them
 TIMES = {"realigned": ("START_REALIGNED", "END_REALIGNED"), "older": ("START", "END")}
+_TEXTS = "sentence_level/{0}/text/en/raw_text/"
 _NAMES = {  # kind of times -> where its file of a split may lie, below the corpus folder
-    "realigned": ("how2sign_realigned_{0}.csv", "sentence_level/{0}/text/en/raw_text/re_aligned/how2sign_realigned_{0}.csv"),
-    "older": ("how2sign_{0}.csv", "sentence_level/{0}/text/en/raw_text/how2sign_{0}.csv"),
-}  # fmt: skip
+    "realigned": ("how2sign_realigned_{0}.csv", _TEXTS + "re_aligned/how2sign_realigned_{0}.csv"),
+    "older": ("how2sign_{0}.csv", _TEXTS + "how2sign_{0}.csv"),
+}
 _NAME = re.compile(r"(?P<video>.+)_\d+-(?P<signer>\d+)-rgb_(?:front|side)")
 
 

@@ -115,8 +115,8 @@ def simulate_how2sign(
     write_list(target, "train", rows)
     frames = sum(sentence.frames for sentence in sentences)
     print(
-        f"{target}: {train_sentences:,} train sentences, {len(held_out):,} of val and test, {frames:,} frames cut out of "
-        f"{motions} signed sentences; {made:,} written now, the rest kept"
+        f"{target}: {train_sentences:,} train sentences, {len(held_out):,} of val and test, {frames:,} frames cut out "
+        f"of {motions} signed sentences; {made:,} written now, the rest kept"
     )
 
 

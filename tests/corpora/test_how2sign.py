@@ -159,7 +159,7 @@ def test_overlong_sentences_leave_train_alone(corpus, tmp_path):
 @pytest.mark.parametrize(
     "spoil, words",
     [
-        (lambda text: text + text.splitlines()[1] + "\n", ["line 3: id 'cc_0-3-rgb_front' stands at", "line 2 already"]),
+        (lambda text: text + text.splitlines()[1] + "\n", ["line 3: id 'cc_0-3-rgb_front' stands", "line 2 already"]),
         (lambda text: text.replace("1.0", "one"), ["line 2: END_REALIGNED is 'one', not a time in seconds"]),
         (lambda text: text.replace("\t0.0", "\tnan"), ["START_REALIGNED is 'nan'"]),
         (lambda text: text.replace("\tOne.", ""), ["line 2: 6 fields where line 1 has 7"]),

@@ -1,4 +1,4 @@
-"""How2Sign simulated: the owner's val and test to the byte, train as long as they are, exactly their frames, a label."""
+"""How2Sign simulated: the owner's val and test to the byte, train as long as they are, exactly the frames, a label."""
 
 import csv
 import json
@@ -20,7 +20,8 @@ def _write_real(folder):
     for split, lengths in SECONDS.items():
         lines = ["VIDEO_ID,VIDEO_NAME,SENTENCE_ID,SENTENCE_NAME,START_REALIGNED,END_REALIGNED,SENTENCE"]
         for i, seconds in enumerate(lengths):
-            lines.append(f'{split},{split}-{i + 1}-rgb_front,{split}_{i},{split}_{i}-{i + 1}-rgb_front,3,{3 + seconds},"S, {i}"')
+            tail = f"-{i + 1}-rgb_front"
+            lines.append(f'{split},{split}{tail},{split}_{i},{split}_{i}{tail},3,{3 + seconds},"S, {i}"')
         (folder / f"how2sign_realigned_{split}.csv").write_text("\r\n".join(lines) + "\r\n")
     return folder
 
