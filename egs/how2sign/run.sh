@@ -13,6 +13,7 @@ option piece_type unigram "unigram|bpe" "how sentencepiece makes it"
 option case keep "keep|fold" "of the text that is learnt; fold: all in lower case"
 option punctuation keep "keep|drop" "of the text that is learnt"
 option stitch "" folder "data folder of isolated signs (egs/wlasl/data): join its clips to sentences and train on them, too"
+option stitch_least 0.5 text "share of a sentence's words that must have a clip of --stitch"
 option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
 option pretrain_config conf/pretrain.yaml file "how it is pre-trained; its encoder must be the one of --config"
 option seed 0 number "seed of everything that is random in training"
@@ -58,7 +59,8 @@ if stage 2 "import landmarks"; then
   if [ -n "$stitch" ]; then
     step --in "$stitch"/train/cuts.jsonl.gz data/train/cuts.jsonl.gz data/text/train.txt \
       --out data/train_stitched/cuts.jsonl.gz -- \
-      asl stitch isolated --source "$stitch" --text data/text/train.txt --data data --out train_stitched --seed "$seed"
+      asl stitch isolated --source "$stitch" --text data/text/train.txt --data data --out train_stitched \
+      --least-matched "$stitch_least" --seed "$seed"
   fi
 fi
 
@@ -94,7 +96,7 @@ fi
 if stage 6 "decode and score"; then
   decoded=(val)
   if $with_test; then decoded+=(test); fi
-  score_options=(--case "$case")
+  score_options=(--case "$case" --settings true)
   for split in $(splits "${decoded[@]}"); do
     step --in "data/$split/supervisions.jsonl.gz" data/train/supervisions.jsonl.gz \
       --out "exp/constant/decode_${split}_constant/hyp.jsonl" -- \
