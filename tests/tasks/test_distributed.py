@@ -46,12 +46,25 @@ task:
     dropout: 0
     optimizer: {warmup_steps: 2}
 """ + COMMON.format(frames="null", buckets=2)
+TRANSLATE = """
+seed: 4
+task:
+  class_path: TranslateTask
+  init_args:
+    encoder:
+      class_path: TransformerEncoder
+      init_args: {dim: 16, part_dim: 8, layers: 1, heads: 2, feedforward: 16, subsampling: 2, dropout: 0}
+    decoder: {dim: 16, layers: 1, heads: 2, feedforward: 16, dropout: 0}
+    dropout: 0
+    optimizer: {warmup_steps: 2}
+""" + COMMON.format(frames="null", buckets=2)
 SENTENCES = "book drink go home book|go|drink drink drink|home go".split("|")
 
 
 # Biases that shift what is normalised right after (by a batch norm, whose mean they shift, or by a softmax) have
 # no gradient but rounding, of which Adam makes whole steps. They change nothing.
-IDLE = re.compile(r"frontend\.(parts\..*bias|norm\.running_mean)|attention\.in_proj_bias|pool\.score\.bias")
+IDLE = re.compile(r"frontend\.(parts\..*bias|norm\.running_mean)|attention\.in_proj_bias|pool\.score\.bias"
+                  r"|halvings\.\d\.(convolve\.bias|norm\.running_mean)|\.key\.bias")  # fmt: skip
 
 
 @pytest.fixture
@@ -129,6 +142,17 @@ def test_ctc_with_accumulation_by_devices(prepared, launch, tmp_path):
     assert_alike(tmp_path / "exp/one", tmp_path / "exp/two")
     one, two = (read_result(tmp_path / "exp" / name)["val"] for name in ("one", "two"))
     assert one == pytest.approx(two, rel=1e-3) and {"loss", "ter"} <= one.keys()
+
+
+def test_translation_whose_loss_is_a_mean_over_tokens(prepared, launch, tmp_path):
+    prepared(TRANSLATE, texts=lambda i: SENTENCES[i % 4], frames=lambda i: 40 + 3 * i)
+    main(["--config", "conf.yaml", "--exp", "exp/one"])
+    status, said = launch("-m", "asl", "train", "--config", "conf.yaml", "--exp", "exp/two", "--devices", "2")
+    assert status == 0, said
+    assert said.count("(measured alike)") == 1
+    assert_alike(tmp_path / "exp/one", tmp_path / "exp/two")
+    one, two = (read_result(tmp_path / "exp" / name) for name in ("one", "two"))
+    assert one["train"] == pytest.approx(two["train"], rel=1e-3) and one["gap"] == pytest.approx(two["gap"], abs=1e-3)
 
 
 def test_what_one_process_began_two_go_on_with_inside_an_epoch(prepared, launch, tmp_path, monkeypatch):
