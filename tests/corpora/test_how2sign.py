@@ -121,6 +121,9 @@ def test_sentences_are_cut_out_of_the_landmarks_of_their_video(corpus, tmp_path)
     array = cuts["aa_1-8-rgb_front"].load_features().reshape(30, 51, 4)
     np.testing.assert_array_equal(array[:, -21:, :3], whole[15:45])
     assert cuts["aa_1-8-rgb_front"].duration == 1.0
+    write_npz(corpus / "landmarks" / "aa-8-rgb_front.npz", 60, fps=30.0)  # shorter than it was in stage 1
+    with pytest.raises(AslError, match="aa_2-8-rgb_front: .* has 0 frames, but stage 1 wrote down 1.000 s"):
+        import_landmarks(str(data), layout="hands_body51")
 
 
 def test_landmarks_of_a_video_that_do_not_tell_their_rate_are_not_cut(corpus, tmp_path):
