@@ -14,9 +14,9 @@ from asl.decoding.readings import FOR_CONFIDENCE, hypotheses_of
 from asl.decoding.rescore import Rescoring, rescore_lattice
 from asl.decoding.times import Spelling, aligned_times, spelling_of, word_times
 from asl.graph.engine import BestPath, Engine, Graph, Reading
-from asl.graph.lattice import Lattice, unique_readings
+from asl.graph.lattice import Lattice
 from asl.graph.options import SearchOptions
-from asl.graph.words import word_lattice
+from asl.graph.words import unique_readings, word_lattice
 
 log = logging.getLogger(__name__)
 # an utterance whose search reached no end of the graph is searched again with a beam so much wider
@@ -119,7 +119,7 @@ def decode_graph(
     found = search_readings(engine, graph, log_probs, lengths, options or SearchOptions(), passes, here)
     warn(here, options or SearchOptions())
     counts.update(here)
-    spelling = spelling_of(graph.lang)
+    spelling = {} if frame_shift is None else spelling_of(graph.lang)
     shifts: Sequence[Optional[float]] = [None] * len(found) if frame_shift is None else frame_shift
     return [one.hypotheses(passes.nbest, passes.mbr, spelling, shift) for one, shift in zip(found, shifts)]
 

@@ -52,47 +52,52 @@ def posteriors(readings: Sequence[Reading]) -> np.ndarray:
     return np.exp(scores - np.logaddexp.reduce(scores))
 
 
-def expected_errors(readings: Sequence[Sequence[str]], shares: np.ndarray) -> np.ndarray:
-    """Return for each reading its word errors against the others, averaged with their shares, ``(readings,)``."""
-    size = len(readings)
-    number: Dict[str, int] = {}
+def edit_distances(readings: Sequence[Sequence[str]], rows: Sequence[int]) -> np.ndarray:
+    """Return the word errors of the readings ``rows`` against every reading, ``(rows, readings)``."""
+    number = {word: index for index, word in enumerate({word for words in readings for word in words})}
     lengths = np.array([len(words) for words in readings])
-    ids = np.full((size, int(lengths.max(initial=0)) + 1), -1)
+    ids = np.full((len(readings), int(lengths.max(initial=0))), -1, np.int32)
     for row, words in enumerate(readings):
-        ids[row, :len(words)] = [number.setdefault(word, len(number)) for word in words]
-    # edit distances of all pairs at once, one word of the first ones after the other
-    place = np.arange(ids.shape[1])
-    errors = np.broadcast_to(place, (size, size, len(place))).astype(np.int32)
-    distance = np.where(lengths[:, None] == 0, lengths[None, :], 0)
-    for step in range(int(lengths.max(initial=0))):
-        said = errors + 1
-        wrong = ids[:, None, None, step] != ids[None, :, :-1]
-        said[:, :, 1:] = np.minimum(said[:, :, 1:], errors[:, :, :-1] + wrong)
-        errors = np.minimum.accumulate(said - place, axis=2) + place
-        ended = lengths == step + 1
-        distance[ended] = errors[ended][:, np.arange(size), lengths]
-    return distance @ shares
+        ids[row, :len(words)] = [number[word] for word in words]
+    # all pairs at once, one word of the rows after the other; small numbers are added many at a time
+    first, longest = lengths[rows], ids.shape[1]
+    errors = np.empty((longest + 1, len(rows), len(readings)), np.int16)
+    errors[:] = np.arange(longest + 1)[:, None, None]
+    out = np.broadcast_to(lengths, errors.shape[1:]).copy()
+    words, every = np.ascontiguousarray(ids.T)[:, None, :], np.arange(len(readings))
+    for step in range(int(first.max(initial=0))):
+        said = errors + np.int16(1)
+        np.minimum(said[1:], errors[:-1] + (words != ids[rows, step][:, None]), out=said[1:])
+        for place in range(1, longest + 1):
+            np.minimum(said[place], said[place - 1] + np.int16(1), out=said[place])
+        ended, errors = np.flatnonzero(first == step + 1), said
+        out[ended] = errors[lengths, ended[:, None], every]
+    return out
 
 
 def least_risk(readings: Sequence[Sequence[str]], shares: np.ndarray) -> int:
     """Return which of the readings has the fewest expected word errors (minimum Bayes risk); of equal ones the first.
 
-    Stolcke, König and Weintraub, *Explicit word error minimization in N-best list rescoring*, 1997.
+    Stolcke, König and Weintraub, *Explicit word error minimization in N-best list rescoring*, 1997. Only those are
+    compared with all others that may have fewer than the first one: edit distance is a metric, so two readings are
+    at least as far apart as their distances to the first one differ, and no two are the same.
     """
-    risks = expected_errors(readings, shares)
-    return int(np.flatnonzero(risks <= risks.min() + 1e-9)[0])
+    (to_first,) = edit_distances(readings, [0])
+    apart = np.maximum(np.abs(to_first[:, None] - to_first[None]), ~np.eye(len(readings), dtype=bool))
+    able = np.flatnonzero(apart @ shares <= to_first @ shares + 1e-9)
+    if len(able) == 1:
+        return 0
+    risks = edit_distances(readings, able) @ shares
+    return int(able[risks <= risks.min() + 1e-9][0])
 
 
 def word_confidences(words: Sequence[str], readings: Sequence[Reading], shares: np.ndarray) -> List[float]:
     """Return for each word the share of the readings that have it at its place, after aligning them with ``words``."""
     sure = np.zeros(len(words))
-    number: Dict[str, int] = {}
-    mine = [number.setdefault(word, len(number)) for word in words]
+    number = {word: index for index, word in enumerate({*words, *(word for reading in readings for word in reading.words)})}
+    mine = [number[word] for word in words]
     for reading, share in zip(readings, shares):
-        theirs = [number.setdefault(word, len(number)) for word in reading.words]
-        place = 0
-        for word, other in kaldialign.align(mine, theirs, -1):
-            if word >= 0:
-                sure[place] += share * (word == other)
-                place += 1
+        theirs = [number[word] for word in reading.words]
+        same = [word == other for word, other in kaldialign.align(mine, theirs, -1) if word >= 0]
+        sure[np.flatnonzero(same)] += share
     return [min(1.0, float(share)) for share in sure]

@@ -14,10 +14,11 @@ from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike, hash_paths, read_json, write_json, write_text
 from asl.graph.compose import Stage, compose_lg
 from asl.graph.fst import Fst
-from asl.graph.lattice import Lattice, unique_readings
+from asl.graph.lattice import Lattice
 from asl.graph.morphology import FST_FILE, WORDS_FILE, graph_files
 from asl.graph.options import SearchOptions
 from asl.graph.topology import apply_topology
+from asl.graph.words import unique_readings
 from asl.lang.folder import LANG_FILES, PROBS_FILE, Lang, read_lang
 
 ENGINES = {"k2": "asl.graph.k2_engine:K2Engine", "kaldi": "asl.graph.kaldi_engine:KaldiEngine"}
@@ -37,6 +38,7 @@ class Graph:
         info: what ``<engine>.json`` holds.
         folder: where it was loaded from.
         weighted: the graph under other weights, for the ``(lm_scale, insertion_penalty)`` searched last.
+        gain: what its arcs give to a token at most, for the weights of the last lattices (``kaldi_engine.py``).
     """
 
     fst: Any
@@ -44,6 +46,7 @@ class Graph:
     info: Dict[str, Any]
     folder: Path
     weighted: Optional[Tuple[Tuple[float, float], Any]] = None
+    gain: Optional[Tuple[Tuple[float, float], float]] = None
 
 
 @dataclass

@@ -14,6 +14,8 @@ from asl.graph.lattice import Lattice, empty_lattice
 from asl.graph.options import SearchOptions
 
 _NO_BOUND = 2**31 - 1
+# wherever a path is, a blank may come next (or there is another with the same score where it may)
+_BLANK_ANYWHERE = ("ctc", "compact")
 
 
 class KaldiEngine(Engine):
@@ -34,14 +36,18 @@ class KaldiEngine(Engine):
             raise AslError("the kaldi engine makes lattices by beam alone: leave min_active and max_active "
                            "out and set beam, ask for the best path alone (--lattice false), or use --engine k2")
         config = kaldi_decoder.LatticeSimpleDecoderConfig(options.beam, options.lattice_beam)
-        fst, decoders = self.weighted(graph, options), []
+        fst, lattices = self.weighted(graph, options), []
+        least = -options.beam - self._gain(graph, options)
         for frames, length in zip(log_probs, lengths.tolist()):
             decoder = kaldi_decoder.LatticeSimpleDecoder(fst, config)
             scores = scaled(frames[:length], options)
+            # half of the decoder's time goes to arcs that come before the first good one, which makes its beam narrow
+            scores = np.where(scores < scores[:, :1] + least, np.float32(-np.inf), scores)
             # it warns and returns a path that ends nowhere where no final state was reached
             found = length > 0 and decoder.decode(kaldi_decoder.DecodableCtc(scores))
-            decoders.append(decoder if found and np.isfinite(decoder.final_relative_cost()) else None)
-        return Lattices(decoders, graph, len(decoders))
+            ended = found and np.isfinite(decoder.final_relative_cost())
+            lattices.append(decoder.get_raw_lattice()[1] if ended else None)
+        return Lattices(lattices, graph, len(lattices))
 
     def search(
         self, graph: Graph, log_probs: torch.Tensor, lengths: torch.Tensor, options: SearchOptions
@@ -59,11 +65,27 @@ class KaldiEngine(Engine):
         return paths
 
     def best_path(self, lattices: Lattices) -> List[Optional[BestPath]]:
+        import kaldifst
+
         symbols = lattices.graph.lang.symbols
-        return [None if decoder is None else best_path_of(decoder, symbols) for decoder in lattices.data]
+        return [None if raw is None else _spoken(kaldifst.shortest_path(raw), symbols) for raw in lattices.data]
 
     def arrays(self, lattices: Lattices) -> List[Lattice]:
-        return [_arrays(decoder) for decoder in lattices.data]
+        return [empty_lattice() if raw is None else _arrays(raw) for raw in lattices.data]
+
+    def _gain(self, graph: Graph, options: SearchOptions) -> float:
+        """By how much more than the beam a token may be worse than its frame's blank and still be within the beam.
+
+        Wherever a frame's best path comes from, it may go on with a blank at no cost. A token's path is worse than
+        that by what the two log-probs differ, but for what the graph's arcs add to it: costs are below 0 for a
+        bonus for words, and where backing off adds probability. Infinite where a token has to last on.
+        """
+        if graph.info["topology"] not in _BLANK_ANYWHERE:
+            return np.inf
+        weights = (options.lm_scale, options.insertion_penalty)
+        if graph.gain is None or graph.gain[0] != weights:
+            graph.gain = weights, most_gained(from_openfst(self.weighted(graph, options)))
+        return graph.gain[1]
 
     def _reweigh(self, fst: Any, lm_scale: float, insertion_penalty: float) -> Any:
         arrays = from_openfst(fst)
@@ -107,18 +129,29 @@ def faster_options(options: SearchOptions) -> Any:
 
 def best_path_of(decoder: Any, symbols: Sequence[str], final: bool = True) -> BestPath:
     """Return a decoder's best path; with ``final`` false the best so far, wherever in the graph it ends."""
+    return _spoken(decoder.get_best_path(use_final_probs=final)[1], symbols)
+
+
+def most_gained(fst: Fst) -> float:
+    """Return the most that a path of epsilons and the arc with a label behind them add to a score, 0 at least."""
+    gain = np.full(fst.num_states, -np.inf)
+    spoken = fst.ilabel > 0
+    np.maximum.at(gain, fst.src[spoken], -fst.cost[spoken])
+    src, dst, cost = fst.src[~spoken], fst.dst[~spoken], fst.cost[~spoken]
+    while (gain[dst] - cost > gain[src]).any():
+        np.maximum.at(gain, src, gain[dst] - cost)
+    return float(gain.max(initial=0.0))
+
+
+def _spoken(path: Any, symbols: Sequence[str]) -> BestPath:
     import kaldifst
 
-    _, path = decoder.get_best_path(use_final_probs=final)
     _, labels, words, weight = kaldifst.get_linear_symbol_sequence(path)
     score = -(weight.value1 + weight.value2)
     return BestPath([symbols[word] for word in words], score, [label - 1 for label in labels])
 
 
-def _arrays(decoder: Optional[Any]) -> Lattice:
-    if decoder is None:
-        return empty_lattice()
-    _, raw = decoder.get_raw_lattice()
+def _arrays(raw: Any) -> Lattice:
     fst = from_openfst(raw)
     splits = np.concatenate([[0], np.cumsum(fst.olabel > 0)])
     return Lattice(fst.src, fst.dst, -fst.cost, fst.olabel[fst.olabel > 0], splits, -fst.final)

@@ -1,14 +1,9 @@
-"""A lattice as arrays, the same for both engines, and its unique word sequences."""
+"""A lattice as arrays, the same for both engines."""
 
-import heapq
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 import numpy as np
-
-Words = Tuple[int, ...]
-# how far below the best path the first look for readings goes, and how much further each next one
-_FIRST_BEAM, _WIDEN = 1.0, 2.0
 
 
 @dataclass
@@ -65,28 +60,6 @@ def prune(lattice: Lattice, beam: float) -> Tuple[Lattice, float]:
     return Lattice(src, dst, lattice.score[arcs], words, splits, lattice.final[on_path]), float(width)
 
 
-def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
-    """Return the ``n`` best word sequences, each once, with the score of its best path; best first.
-
-    Exact: where ``n`` readings are found among the paths within some beam of the best path, no other reading
-    has a better path. The beam starts small, for most arcs of a lattice are on no path that matters.
-    """
-    if len(lattice.final) == 0:
-        return []
-    forward, levels = topological(lattice)
-    through = forward[lattice.src] + lattice.score + _backward(lattice, levels)[lattice.dst]
-    best = (forward + lattice.final).max()
-    if best == -np.inf:
-        return []
-    order = np.concatenate([states for states, _ in levels])
-    beam, widest = _FIRST_BEAM, best - through[through > -np.inf].min(initial=best)
-    while True:
-        found = _readings(lattice, through >= best - beam, order, n)
-        if beam > widest or (len(found) == n and found[-1][1] >= best - beam):
-            return found
-        beam *= _WIDEN
-
-
 def topological(lattice: Lattice) -> Tuple[np.ndarray, List[Tuple[np.ndarray, np.ndarray]]]:
     """Return each state's best score from the start; states and leaving arcs of each topological level."""
     num_states = len(lattice.final)
@@ -112,43 +85,3 @@ def _backward(lattice: Lattice, levels: List[Tuple[np.ndarray, np.ndarray]]) -> 
     for _, arcs in reversed(levels):
         np.maximum.at(backward, lattice.src[arcs], lattice.score[arcs] + backward[lattice.dst[arcs]])
     return backward
-
-
-def _readings(lattice: Lattice, keep: np.ndarray, order: np.ndarray, n: int) -> List[Tuple[Words, float]]:
-    """Return the ``n`` best readings of the paths along the arcs ``keep``.
-
-    Each state keeps its ``n`` best distinct beginnings. One that is not among them is no part of the
-    result: the better ones, continued in the same way, are ``n`` distinct readings.
-    """
-    arcs = np.flatnonzero(keep)
-    leaving: Dict[int, List[Tuple[int, Words, float]]] = {}
-    words_of = (lattice.splits[arcs], lattice.splits[arcs + 1])
-    columns = (lattice.src[arcs], lattice.dst[arcs], lattice.score[arcs], *words_of)
-    for src, dst, score, first, last in zip(*(column.tolist() for column in columns)):
-        words = tuple(lattice.words[first:last].tolist()) if first < last else ()
-        leaving.setdefault(src, []).append((dst, words, score))
-    begun: Dict[int, Dict[Words, float]] = {0: {(): 0.0}}
-    ended: Dict[Words, float] = {}
-    for state in order.tolist():
-        if state not in begun:
-            continue
-        here = _best(begun.pop(state), n)
-        if lattice.final[state] > -np.inf:
-            _merge(ended, here, (), float(lattice.final[state]))
-        for dst, words, score in leaving.get(state, ()):
-            _merge(begun.setdefault(dst, {}), here, words, score)
-    return sorted(_best(ended, n).items(), key=lambda reading: (-reading[1], reading[0]))
-
-
-def _merge(into: Dict[Words, float], readings: Dict[Words, float], words: Words, score: float) -> None:
-    for begin, begin_score in readings.items():
-        reading = begin + words if words else begin
-        total = begin_score + score
-        if total > into.get(reading, -np.inf):
-            into[reading] = total
-
-
-def _best(readings: Dict[Words, float], n: int) -> Dict[Words, float]:
-    if len(readings) <= n:
-        return readings
-    return dict(heapq.nlargest(n, readings.items(), key=lambda reading: reading[1]))

@@ -1,19 +1,45 @@
-"""A lattice of words alone: each reading is one path, with the score of its best path in the lattice."""
+"""The words of a lattice: its best readings, and a lattice of words alone, each reading with its best path's score."""
 
 import logging
-from typing import Optional
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
 from asl.graph.fst import Fst, from_openfst
 from asl.graph.lattice import Lattice, empty_lattice, prune
 
+Words = Tuple[int, ...]
 # Kaldi's default of 1/1024 would move scores by up to that at each word
 _DELTA = 1e-5
 # a lattice whose words need more states is pruned until it fits: determinization can be exponential
 MOST_STATES = 5_000
 _NARROWER, _NARROW = 0.6, 1e-3
 log = logging.getLogger(__name__)
+
+
+def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
+    """Return the ``n`` best word sequences, each once, with the score of its best path; best first.
+
+    Exact but for the rounding of float32: in the determinised lattice each reading is one path, and of those the
+    ``n`` best are taken. Where it had to be pruned (more than ``MOST_STATES`` states), the readings that may not
+    be the next best are left out; a warning says so where they are fewer than ``n`` for it.
+    """
+    import kaldifst
+
+    if len(lattice.final) == 0:
+        return []
+    words, beam = _of_words(lattice, None, max(MOST_STATES, n))
+    found = []
+    # a single path would come without the states that the conversion begins at
+    for path in kaldifst.convert_nbest_to_vector(kaldifst.shortest_path(words, max(n, 2))):
+        _, said, _, cost = kaldifst.get_linear_symbol_sequence(path)
+        found.append((tuple(said), -cost.value))
+    found.sort(key=lambda reading: (-reading[1], reading[0]))
+    sure = [reading for reading in found[:n] if reading[1] >= found[0][1] - beam]
+    if len(sure) < n and beam < np.inf:
+        log.warning("a lattice of %d arcs has too many word sequences: the %d within %.2f of the best are taken, "
+                    "not %d", len(lattice.src), len(sure), beam, n)
+    return sure
 
 
 def word_lattice(lattice: Lattice, beam: Optional[float] = None) -> Lattice:
@@ -27,19 +53,40 @@ def word_lattice(lattice: Lattice, beam: Optional[float] = None) -> Lattice:
         beam: leave out what is on no path within this of the best one; None for all of it. A lattice
             that would need more than ``MOST_STATES`` states is pruned further until it fits.
     """
+    import kaldifst
+
     if len(lattice.final) == 0:
         return lattice
-    pruned, width = prune(lattice, np.inf if beam is None else beam)
-    while True:
-        found = _determinise(pruned, MOST_STATES if width > _NARROW else -1)
-        if found is not None:
-            return found
+    words, within = _of_words(lattice, beam, MOST_STATES)
+    if within < (np.inf if beam is None else beam):
         log.warning("a lattice of %d arcs has too many word sequences: pruned to those within %.2f of the best",
-                    len(pruned.src), width * _NARROWER)
-        pruned, width = prune(pruned, width * _NARROWER)
+                    len(lattice.src), within)
+    kaldifst.minimize_encoded(words, delta=_DELTA)
+    kaldifst.connect(words)
+    arrays = from_openfst(words)
+    if arrays.num_states == 0:
+        return empty_lattice()
+    splits = np.arange(arrays.num_arcs + 1)
+    return Lattice(arrays.src, arrays.dst, -arrays.cost, arrays.olabel, splits, -arrays.final)
 
 
-def _determinise(lattice: Lattice, max_states: int) -> Optional[Lattice]:
+def _of_words(lattice: Lattice, beam: Optional[float], most: int) -> Tuple[Any, float]:
+    """Return the determinised acceptor of the words (OpenFst), and how far below the best path it is whole."""
+    pruned, within, width = lattice, np.inf, np.inf
+    if beam is not None:
+        within = beam
+        pruned, width = prune(lattice, within)
+    while True:
+        words = _determinise(pruned, most if width > _NARROW else -1)
+        if words is not None:
+            return words, within
+        if width == np.inf:
+            _, width = prune(lattice, width)
+        within = width * _NARROWER
+        pruned, width = prune(pruned, within)
+
+
+def _determinise(lattice: Lattice, max_states: int) -> Optional[Any]:
     import kaldifst
 
     fst = _acceptor(lattice).openfst()
@@ -50,13 +97,7 @@ def _determinise(lattice: Lattice, max_states: int) -> Optional[Lattice]:
         if "aborted" not in str(e):
             raise
         return None
-    kaldifst.minimize_encoded(fst, delta=_DELTA)
-    kaldifst.connect(fst)
-    arrays = from_openfst(fst)
-    if arrays.num_states == 0:
-        return empty_lattice()
-    splits = np.arange(arrays.num_arcs + 1)
-    return Lattice(arrays.src, arrays.dst, -arrays.cost, arrays.olabel, splits, -arrays.final)
+    return fst
 
 
 def _acceptor(lattice: Lattice) -> Fst:

@@ -3,11 +3,14 @@
 import json
 import math
 
+import kaldifst
 import pytest
 import torch
 
 from asl.common.errors import AslError
 from asl.graph.engine import get_engine
+from asl.graph.fst import from_openfst
+from asl.graph.kaldi_engine import KaldiEngine, most_gained
 from asl.graph.options import SearchOptions
 from asl.lang.folder import read_lang
 from tests.graph.byhand import LEXICON, arpa_score, brute_force, posteriors
@@ -228,6 +231,35 @@ def test_the_best_path_alone_is_the_lattice_s(engine, topology, make_lang, tmp_p
             if path is not None:
                 assert path.score == pytest.approx(other.score, abs=1e-3)
                 assert path.words == other.words or {"a", "c"} == {*path.words, *other.words}
+
+
+@pytest.mark.parametrize("topology", ["ctc", "compact", "left-to-right"])
+@pytest.mark.parametrize("options", [{}, {"lm_scale": 0.3, "insertion_penalty": -2.0}, {"lm_scale": 3.0}])
+def test_tokens_that_cannot_be_within_the_beam_are_left_out_of_no_lattice(topology, options, make_lang, tmp_path, monkeypatch):
+    lang_dir = make_lang(LEXICON, "arpa")
+    log_probs, lengths = posteriors(12, 14, len(read_lang(lang_dir).tokens), seed=21, peak=3.0)
+    log_probs[:, ::2, 0] += 8.0  # as if the blank were the best of these frames
+    log_probs = log_probs.log_softmax(-1)
+    searcher = get_engine("kaldi")
+    searcher.compile(lang_dir, tmp_path / "graph", topology)
+    graph = searcher.load(tmp_path / "graph")
+    narrow = SearchOptions(beam=5.0, lattice_beam=3.0, **options)
+    gain = searcher._gain(graph, narrow)
+    assert gain == math.inf if topology == "left-to-right" else gain >= -narrow.insertion_penalty
+    assert (log_probs < log_probs[:, :, :1] - narrow.beam - min(gain, 10.0)).float().mean() > 0.1 or gain == math.inf
+    found = searcher.nbest(searcher.decode(graph, log_probs, lengths, narrow), 50)
+    monkeypatch.setattr(KaldiEngine, "_gain", lambda *_: math.inf)
+    every = searcher.nbest(searcher.decode(graph, log_probs, lengths, narrow), 50)
+    for some, all_of_them in zip(found, every):
+        some, all_of_them = ([r for r in readings if r.score > readings[0].score - 3.0] for readings in (some, all_of_them))
+        assert [r.words for r in some] == [r.words for r in all_of_them]
+        assert [r.score for r in some] == pytest.approx([r.score for r in all_of_them], abs=1e-4)
+
+
+def test_what_arcs_add_to_a_token_is_the_most_of_any_way_to_it():
+    fst = kaldifst.compile("0 1 0 0 -0.5\n0 2 3 1 -0.25\n1 2 0 0 -0.125\n2 3 4 1 -1\n3 4 0 0 -4\n4 0.0\n")
+    assert most_gained(from_openfst(fst)) == 1.625
+    assert most_gained(from_openfst(kaldifst.compile("0 1 2 1 0.5\n1 1 0 0 0.25\n1 0.0\n"))) == 0.0
 
 
 def test_the_kaldi_engine_has_bounds_where_the_best_path_alone_is_asked_for(make_lang, tmp_path):

@@ -11,8 +11,8 @@ from asl.common.errors import AslError
 from asl.decoding.grammar import Grammar
 from asl.decoding.oracle import oracle_errors
 from asl.decoding.rescore import Rescoring, rescore_lattice
-from asl.graph.lattice import Lattice, empty_lattice, prune, unique_readings
-from asl.graph.words import word_lattice
+from asl.graph.lattice import Lattice, empty_lattice, prune
+from asl.graph.words import unique_readings, word_lattice
 from asl.lang.arpa import read_arpa
 from asl.lang.folder import read_lang
 from tests.graph.byhand import ARPA, LEXICON, arpa_score
@@ -69,9 +69,20 @@ def test_a_word_lattice_has_each_reading_once_with_its_best_score(seed):
     paths = all_paths(words)
     assert len(paths) == len(expected) == len({said for said, _ in paths})
     assert dict(paths) == {said: pytest.approx(score, abs=1e-3) for said, score in expected.items()}
-    assert unique_readings(words, 5) == [
-        (said, pytest.approx(score, abs=1e-3)) for said, score in unique_readings(lattice, 5)
-    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("n", [1, 5, 1000])
+def test_the_best_readings_are_those_of_all_paths(seed, n, monkeypatch, caplog):
+    lattice = random_lattice(seed, states=9)
+    expected = sorted(best_readings(all_paths(lattice)).items(), key=lambda reading: -reading[1])[:n]
+    found = [(said, pytest.approx(score, abs=1e-3)) for said, score in expected]
+    assert unique_readings(lattice, n) == found
+    # too many states for all of them: the best ones are found in a part of it, or it is said that there are fewer
+    monkeypatch.setattr("asl.graph.words.MOST_STATES", 4)
+    few = unique_readings(lattice, n)
+    assert few and few == found[:len(few)]
+    assert len(few) == len(found) or "too many word sequences" in caplog.text
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -97,6 +108,7 @@ def test_what_would_need_too_many_states_is_pruned_and_said(monkeypatch, caplog)
 
 def test_no_lattice_has_no_words():
     assert len(word_lattice(empty_lattice()).final) == 0 and prune(empty_lattice(), 1.0)[1] == 0.0
+    assert unique_readings(empty_lattice(), 3) == []
     assert oracle_errors(empty_lattice(), [1, 2, 3]) == 3
 
 
