@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from asl.common.errors import AslError
-from asl.models import TransformerEncoder
+from asl.models import BiLstm, CausalTransformer, ConvTransformer, Tdnn, TransformerEncoder
 from asl.lang.sentencepiece import train
 from asl.lang.sentencepiece_command import write_pieces
 from asl.tasks import config as configs
@@ -127,6 +127,22 @@ def test_bands_of_the_feature_vector_vanish_from_whole_clips():
     for wrong in ({"bands": -1}, {"share": 0.0}):
         with pytest.raises(AslError, match="feature_mask has bands"):
             FeatureMaskConfig(**wrong)
+
+
+@pytest.mark.parametrize("encoder", [
+    lambda parts: BiLstm(parts, hidden=8, layers=1, part_dim=8, subsampling=2),
+    lambda parts: ConvTransformer(parts, dim=16, part_dim=8, stages=1, blocks=1, kernel=3, heads=2),
+    lambda parts: CausalTransformer(parts),
+    lambda parts: Tdnn(parts),
+    lambda parts: TransformerEncoder(parts, 16, 8, 1, 2, 32),
+], ids=["BiLstm", "ConvTransformer", "CausalTransformer", "Tdnn", "TransformerEncoder"])  # fmt: skip
+def test_any_encoder_can_be_looked_at(encoder):
+    made, b = TranslateTask(encoder, SMALL, feature_parts=PARTS, vocab_size=6), batch()
+    made.training_loss(b)["loss"].backward()
+    assert all(p.grad is not None for p in made.parameters())
+    encoded = made.eval().encode(b)
+    log_probs, _ = made.decoder.step(torch.full((3,), 6), made.decoder.start(encoded.memory, encoded.lengths))
+    assert log_probs.shape == (3, 7) and encoded.lengths.tolist() == [-(-n // made.subsampling) for n in (12, 9, 6)]
 
 
 @pytest.mark.parametrize(
