@@ -36,7 +36,7 @@ def unique_readings(lattice: Lattice, n: int) -> List[Tuple[Words, float]]:
         found.append((tuple(said), -cost.value))
     found.sort(key=lambda reading: (-reading[1], reading[0]))
     sure = [reading for reading in found[:n] if reading[1] >= found[0][1] - beam]
-    if len(sure) < n and beam < np.inf:
+    if 0 < len(sure) < n and beam < np.inf:
         log.warning("a lattice of %d arcs has too many word sequences: the %d within %.2f of the best are taken, "
                     "not %d", len(lattice.src), len(sure), beam, n)
     return sure

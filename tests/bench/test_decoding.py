@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.bench import posteriors as made
-from tests.bench.decoding import BEAMS
+from tests.bench.decoding import BEAMS, LATTICES
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_decoding_benchmark_reports_its_parts(corpus, tmp_path, root):
     out = subprocess.check_output([sys.executable, str(script), *words], text=True, cwd=root)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["simulated"] and "SIMULATED posteriors: 6 sentences" in out
-    assert len(results["search"]) == len(BEAMS) + 1 and all(0 <= row["wer"] <= 100 for row in results["search"])
+    assert len(results["search"]) == len(BEAMS) + len(LATTICES) and all(0 <= row["wer"] <= 100 for row in results["search"])
     assert results["streaming"]["different"] == 0 and results["streaming"]["max_ms"] > 0
 
 
