@@ -37,7 +37,8 @@ from asl.scoring.wer import Counts, align, count, rate  # noqa: E402
 from tests.bench import posteriors as made  # noqa: E402
 
 BEAMS = (3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0)
-# beam and lattice beam; of a network's posteriors at an LM scale of 0.25 the lattices of both are the same but for one arc in 5,000
+# beam and lattice beam; of a network's posteriors, at an LM scale of 0.25, the narrower search finds all but one arc
+# in 5,000 of the wider one's
 LATTICES = ((12.0, 8.0), (10.0, 8.0))
 VOCABULARIES = (100, 1000, 10_000)
 # flashlight: hypotheses kept, tokens tried for each
