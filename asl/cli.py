@@ -61,6 +61,7 @@ COMMANDS: Dict[str, Command] = {
     "graph compile": Command("asl.graph.compile:compile_graph", "lexicon and grammar -> a decoding graph"),
     "prior": Command("asl.tasks.prior:prior", "how often a CTC network says each token, for decode --prior-scale"),
     "tune": Command("asl.tasks.tune:tune", "acoustic and LM scale, insertion penalty and beam by the WER on val"),
+    "tune attention": Command("asl.tasks.tune_attention:tune_attention", "length penalty, CTC and LM weights by the BLEU on val"),
     "decode": Command("asl.tasks.decode:decode", "an experiment and a split -> hypotheses"),
     "stream": Command("asl.tasks.streaming_command:stream", "the same as if the frames were just coming in"),
     "align": Command("asl.tasks.align:align", "where each word of a transcript is: a CTM"),

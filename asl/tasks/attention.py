@@ -166,7 +166,7 @@ class Attention(Method):
             Part(weight, decoder, decoder.start(memory, lengths.to(self.device)), self.device)
             for decoder, memory, lengths in given
         ]
-        if self.lm is not None:
+        if self.lm is not None and self.lm_scale:
             parts.append(Part(self.lm_scale, self.lm, self.lm.start(len(batch.ids))))
         return parts
 

@@ -20,6 +20,7 @@ from asl.tasks.attention import Attention, AttentionRescoring, AttentionSetting,
 from asl.tasks.decode_options import refuse_graph_options
 from asl.tasks.networks import ATTENTION, check_device, network_facts, open_networks, rule_name
 from asl.tasks.posteriors import split_outputs
+from asl.tasks.tune_attention import with_tuned
 
 
 def decode(
@@ -102,7 +103,8 @@ def decode(
         insertion_penalty: taken off for each word; default 0, or what was tuned.
         prior_scale: so many times the tokens' log priors (EXP/prior.json of asl prior) are taken off the log-probs
             before they meet the graph; default 0, or what was tuned. Of several networks the priors are averaged, too.
-        tuned: folder of asl tune; its scales, penalty and beam are taken where none are given here.
+        tuned: folder of asl tune; its scales, penalty and beam are taken where none are given here. For method
+            attention that of asl tune attention.
         lattice: false: the best path alone, several times as fast, without n-best and confidences.
         mbr: put the reading of least expected word errors first, not the most probable one.
         rescore: a language model that takes the place of the graph's grammar: an .arpa file (the lattices are
@@ -122,7 +124,7 @@ def decode(
     refuse_graph_options(networks.method, locals())
     refuse_foreign_options(networks.method, locals())
     for name, value in (("rescore", rescore), ("tuned", tuned), ("mbr", mbr)):
-        if value and networks.method != "graph":
+        if value and networks.method != "graph" and (name, networks.method) != ("tuned", "attention"):
             raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use "
                            "--method graph")
     exps, shifts, spelling = networks.exps, networks.shifts, networks.spelling
@@ -136,6 +138,7 @@ def decode(
         way = searches.Beam(spelling, size, min(10, size) if nbest is None else nbest)
     elif networks.method in ATTENTION:
         told = AttentionSetting(nbest, beam_size, length_penalty, ctc_weight, max_length, no_repeat, lm, lm_scale)
+        told = told if tuned is None else with_tuned(told, tuned)
         way = (Attention if networks.method == "attention" else AttentionRescoring)(told, networks, device)
     else:
         given = searches.GraphSetting(

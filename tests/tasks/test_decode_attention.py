@@ -16,6 +16,7 @@ from asl.lang.sentencepiece import read_pieces
 from asl.tasks.attention import LM_SCALE, AttentionSetting, beam_options, refuse_foreign_options
 from asl.tasks.decode import decode
 from asl.tasks.networks import open_networks
+from asl.tasks.tune_attention import tune_attention
 from tests.data.conftest import two_hands
 from tests.tasks.test_decode_options import DEFAULTS
 
@@ -183,6 +184,32 @@ def test_what_the_second_pass_finds_is_what_beam_found_in_another_order(project)
     assert read_json("second/decode.json")["options"] == {
         "beam_size": 8, "nbest": 8, "length_penalty": 1.0, "ctc_weight": 0.5,
     }  # fmt: skip
+
+
+def test_what_is_tuned_is_the_best_of_all_and_decodes_as_it_was_measured(project, capsys):
+    grid = {"length_penalties": [0.5, 1.5], "ctc_weights": [0.0, 0.4], "lm_scales": [0.0, 0.3]}
+    best = tune_attention("exp/a", lm="pieces.arpa", out="tuned", beam_size=3, **grid)
+    rows = [line.split("\t") for line in (project / "tuned/points.tsv").read_text().splitlines()]
+    assert rows[0] == ["length_penalty", "ctc_weight", "lm_scale", "bleu", "seconds"] and len(rows) == 9
+    assert f"{best['bleu']:.2f}" == max((row[3] for row in rows[1:]), key=float) and best["at_the_edge_of"] == []
+    assert "8 combinations on 7 sentences of val; the best: length penalty" in capsys.readouterr().out
+    for row in (rows[1], rows[4], rows[8]):
+        penalty, weight, scale = map(float, row[:3])
+        fused = {"lm": "pieces.arpa", "lm_scale": scale} if scale else {}
+        decode("exp/a", out="point", beam_size=3, nbest=1, length_penalty=penalty, ctc_weight=weight, **fused)
+        main(["score", "--decode", "point", "--metric", "bleu"])
+        assert read_json("point/result.json")["metrics"]["bleu"]["value"] == pytest.approx(float(row[3]), abs=0.006)
+    decode("exp/a", out="best", beam_size=3, tuned="tuned", length_penalty=0.7)
+    options = read_json("best/decode.json")["options"]
+    assert options["length_penalty"] == 0.7 and options["ctc_weight"] == best["ctc_weight"]
+    assert options.get("lm_scale", 0.0) == best["lm_scale"]
+    with pytest.raises(AslError, match="--lm-scales without a language model"):
+        tune_attention("exp/a", lm_scales=[0.1])
+    with pytest.raises(AslError, match="--split test: what is chosen on test"):
+        tune_attention("exp/a", split="test")
+    (project / "tuned/best.json").write_text('{"lm_scale": 1.0}')
+    with pytest.raises(AslError, match="best.json is not of asl tune attention"):
+        decode("exp/a", out="refused", tuned="tuned")
 
 
 @pytest.mark.parametrize(
