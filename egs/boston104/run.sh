@@ -12,6 +12,7 @@ option states 3 count "states of a word, each a token of the network; 1: a word 
 option stitch 0 number "sentences to stitch from the words of each fold's training sentences (needs a --config of them)"
 option grammars "lexicon 2-gram 3-gram" text "what is decoded with: those of the three that are named"
 option seed 0 number "seed of everything that is random in training"
+option finetune none "none|mmi|mwer" "train on through the graph of the 2-gram in stage 5 (needs k2)"
 option baseline false flag "score a single-Gaussian HMM with a bigram beside it"
 option with "" text "decode the average of this network and these, trained before: 'exp/ctc_seed1 exp/ctc_seed2'"
 option init_from "" text "train from the encoder of this experiment of the same fold (exp/NAME)"
@@ -26,9 +27,7 @@ if [ -n "$init_from" ]; then
   name=${name}_pre start=(--init-from "$init_from" --init-only encoder) given=("$init_from/train.json")
 fi
 exp=${exp:-exp/${name}_seed$seed}
-read -r -a networks <<< "$exp $with"
-place=$exp # what is made of the network goes there
-[ -z "$with" ] || place=${exp%_seed*}_${#networks[@]}networks
+graphs=$exp/graphs
 lang=data/lang_states
 [ "$states" -gt 1 ] || lang=data/lang
 . "$recipe_dir/local/steps.sh"
@@ -59,7 +58,13 @@ fi
 
 if stage 5 "compile the graphs"; then
   in_folds graphs
+  [ "$finetune" = none ] || in_folds finetune
 fi
+
+[ "$finetune" = none ] || exp=${exp}_$finetune
+read -r -a networks <<< "$exp $with"
+place=$exp # what is made of the network goes there
+[ -z "$with" ] || place=${exp%_seed*}_${#networks[@]}networks
 
 if stage 6 "tune on the other folds, decode, align and score"; then
   in_folds tune

@@ -3,6 +3,10 @@
 import csv
 import importlib.util
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -10,6 +14,8 @@ import pytest
 
 from asl.common.ctm import read_timed
 from asl.common.errors import AslError
+
+from .conftest import link_toolkit
 
 TEXTS = ["JOHN BUY BOOK", "JOHN BUY CAR", "MARY READ BOOK", "BOOK JOHN READ", "MARY BUY CAR", "JOHN READ BOOK"]
 PLACES = {"JOHN": (60, 60), "MARY": (200, 60), "BUY": (60, 200), "READ": (200, 200), "BOOK": (130, 40), "CAR": (130, 220)}
@@ -122,17 +128,40 @@ def test_a_fold_that_is_none_is_refused(prepare, corpus, tmp_path):
         prepare.prepare(corpus, tmp_path, "2", 2)
 
 
-@pytest.mark.slow
-def test_from_the_owners_tables_to_a_table_of_results(make_recipe, corpus, run_shell):
-    recipe = make_recipe("boston104")
-    config = recipe / "conf/ctc.yaml"
+WORDS = ["--folds", "2", "--grammars", "2-gram"]
+
+
+def shorten(config, **numbers):
+    """Give keys of a yaml file, each in one line of it, other numbers."""
     lines = config.read_text().splitlines()
-    assert sum(line.strip().startswith("max_epochs:") for line in lines) == 1
-    short = ["  max_epochs: 8" if line.strip().startswith("max_epochs:") else line for line in lines]
-    config.write_text("\n".join(short) + "\n")
-    words = ["--corpus-dir", corpus, "--folds", "2", "--engine", "kaldi", "--baseline", "--grammars", "2-gram"]
-    done = run_shell(recipe / "run.sh", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for key, number in numbers.items():
+        (at,) = [n for n, line in enumerate(lines) if line.strip().startswith(f"{key}:")]
+        lines[at] = f"{lines[at][: len(lines[at]) - len(lines[at].lstrip())]}{key}: {number}"
+    config.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def recipe(corpus, tmp_path_factory, root):
+    """A copy of egs/boston104 that has run through the kaldi engine, with two folds and the baseline."""
+    folder = tmp_path_factory.mktemp("toolkit")
+    link_toolkit(folder)
+    recipe = folder / "egs/boston104"
+    shutil.copytree(root / "egs/boston104", recipe, ignore=shutil.ignore_patterns("data", "exp", "results", "RESULTS.md"))
+    shorten(recipe / "conf/ctc.yaml", max_epochs=8)
+    shorten(recipe / "conf/mwer.yaml", max_epochs=1)
+    done = run(recipe, "--corpus-dir", corpus, *WORDS, "--engine", "kaldi", "--baseline")
+    assert done.returncode == 0, done.stdout
+    return recipe
+
+
+def run(recipe, *words):
+    environment = {**os.environ, "ASL_PYTHON": sys.executable}
+    command = [str(word) for word in (recipe / "run.sh", *words)]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_from_the_owners_tables_to_a_table_of_results(recipe, corpus):
     for name in ("ctc_seed0/decode_val_2-gram", "hmm/decode_val_hmm"):
         result = json.loads((recipe / "exp" / name / "result.json").read_text())
         assert result["n"] == 18 and result["n_missing"] == 0 and result["corpus"] == "boston104"
@@ -143,10 +172,28 @@ def test_from_the_owners_tables_to_a_table_of_results(make_recipe, corpus, run_s
     bounds = json.loads((recipe / "exp/ctc_seed0/boundaries.json").read_text())
     assert bounds["clips"] + len(bounds["not_aligned"]) == 18 and bounds["words"] > 0
     assert "HMM" in (recipe / "RESULTS.md").read_text() and len(list((recipe / "results").glob("*.json"))) == 2
-    again = run_shell(recipe / "run.sh", *words, "--stop-stage", "2")
+    again = run(recipe, "--corpus-dir", corpus, *WORDS, "--engine", "kaldi", "--baseline", "--stop-stage", "2")
     assert again.returncode == 0 and "runs again" not in again.stdout
-    wrong = run_shell(recipe / "run.sh", "--grammars", "2-gram 4-gram")
-    assert wrong.returncode == 2 and "'4-gram' is none of lexicon, 2-gram, 3-gram" in wrong.stderr
+    wrong = run(recipe, "--grammars", "2-gram 4-gram")
+    assert wrong.returncode == 2 and "'4-gram' is none of lexicon, 2-gram, 3-gram" in wrong.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.k2
+def test_each_folds_network_is_trained_on_through_its_graph(recipe, tmp_path):
+    copy = tmp_path / "egs/boston104"
+    shutil.copytree(recipe, copy, copy_function=shutil.copy2)
+    link_toolkit(tmp_path)
+    words = [*WORDS, "--engine", "kaldi", "--finetune", "mwer"]
+    done = run(copy, *words, "--stage", "5", "--stop-stage", "5")
+    assert done.returncode == 0 and done.stdout.count("training MwerTask") == 2, done.stdout
+    for fold in (0, 1):
+        trained = json.loads((copy / f"exp/fold{fold}/exp/ctc_seed0_mwer/train.json").read_text())
+        assert trained["task"] == "MwerTask" and trained["epochs"] == 1
+    said = run(copy, *words, "--stage", "6", "--dry-run").stdout
+    graph = "--graph exp/ctc_seed0/graphs/2-gram"
+    assert f"asl tune --exp exp/ctc_seed0_mwer {graph} --engine kaldi --acoustic-scales 1 --prior-scales 0 0.3 0.6" in said
+    assert f"asl decode --exp exp/ctc_seed0_mwer --data data --split val --method graph {graph}" in said
 
 
 @pytest.mark.corpora

@@ -54,9 +54,19 @@ arpa_of() { # the lexicon alone: the words that an n-gram allows, without its we
 graphs() {
   local way
   for way in $grammars; do
-    step --in "$lang"/{tokens,words,lexicon}.txt "$(arpa_of "$way")" --out "$exp/graphs/$way" -- asl graph compile \
-      --lang "$lang" --grammar "$(arpa_of "$way")" --engine "$engine" --out "$exp/graphs/$way"
+    step --in "$lang"/{tokens,words,lexicon}.txt "$(arpa_of "$way")" --out "$graphs/$way" -- asl graph compile \
+      --lang "$lang" --grammar "$(arpa_of "$way")" --engine "$engine" --out "$graphs/$way"
   done
+}
+
+finetune() { # from $exp, through the 2-gram
+  local dir=$graphs/k2_2-gram config=$recipe_dir/conf/$finetune.yaml out=${exp}_$finetune
+  step --in "$lang"/{tokens,words,lexicon}.txt data/lang/2-gram.arpa --out "$dir" -- asl graph compile \
+    --lang "$lang" --grammar data/lang/2-gram.arpa --engine k2 --out "$dir"
+  step --in "$config" "$exp/train.json" "$exp/checkpoints" "$dir" data/landmarks data/train/cuts.jsonl.gz \
+    corpus/words.ctm --out "$out/train.json" "$out/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
+    asl train --config "$config" --init-from "$exp" --exp "$out" --task.init_args.graph "$dir" --seed "$seed" \
+    --devices "$devices"
 }
 
 priors() { # how often each network says each token in training: taken off its log-probs, as in a hybrid system
@@ -72,13 +82,15 @@ trained() { # what decoding takes of the networks
 }
 
 tune_one() { # tune_one GRAMMAR: errors of every combination of lm_scales and penalties in this fold
-  step --in $(trained) "$exp/graphs/$1" data/val/cuts.jsonl.gz --out "$place/tune_$1/best.json" -- asl tune \
-    --exp "${networks[@]}" --graph "$exp/graphs/$1" --engine "$engine" --prior-scales 0.3 0.6 --acoustic-scales 1 \
-    --lm-scales "${lm_scales[@]}" --insertion-penalties "${penalties[@]}" --beam 30 --beams 30 --out "$place/tune_$1"
+  step --in $(trained) "$graphs/$1" data/val/cuts.jsonl.gz --out "$place/tune_$1/best.json" -- asl tune \
+    --exp "${networks[@]}" --graph "$graphs/$1" --engine "$engine" --acoustic-scales 1 \
+    --prior-scales "${prior_scales[@]}" --lm-scales "${lm_scales[@]}" --insertion-penalties "${penalties[@]}" \
+    --beam 30 --beams 30 --out "$place/tune_$1"
 }
 
 tune() {
-  local way lm_scales penalties
+  local way lm_scales penalties prior_scales=(0.3 0.6)
+  if [ "$finetune" != none ]; then prior_scales=(0 0.3 0.6); fi # it was trained as it is, with no prior taken off
   priors
   for way in $grammars; do
     lm_scales=(1 1.5 2) penalties=(-4 -2 0)
@@ -93,9 +105,9 @@ decode() { # with the scales that make the fewest errors in the other folds
     step --in ../fold*/"$place/tune_$way/best.json" --out "$place/scales_$way/best.json" -- "$python" \
       "$recipe_dir/local/folds.py" scales --tune ../fold*/"$place/tune_$way" --own "$place/tune_$way" \
       --out "$place/scales_$way"
-    step --in $(trained) data/val/cuts.jsonl.gz "$exp/graphs/$way" "$place/scales_$way/best.json" \
+    step --in $(trained) data/val/cuts.jsonl.gz "$graphs/$way" "$place/scales_$way/best.json" \
       --out "$place/decode_val_$way/hyp.jsonl" --via="$decode_cmd" -- \
-      asl decode --exp "${networks[@]}" --data data --split val --method graph --graph "$exp/graphs/$way" \
+      asl decode --exp "${networks[@]}" --data data --split val --method graph --graph "$graphs/$way" \
       --tuned "$place/scales_$way" --engine "$engine" --out "$place/decode_val_$way"
   done
   if [ "$states" -eq 1 ]; then
