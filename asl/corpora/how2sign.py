@@ -295,7 +295,7 @@ def _leave_out(clips: Sequence[Clip], facts: Dict[str, Any], max_seconds: Option
         seconds = float(clip.num_frames / clip.fps) if clip.fps else end - start
         if clip.status != BAD and seconds > max_seconds:
             overlong[clip.split].append(clip.id)
-            if clip.split == "train":
+            if clip.split == "train" and clip.status == FOUND:
                 clip.status, clip.reason = LEFT_OUT, f"{seconds:.1f} s, longer than {max_seconds:g} s"
     facts.update(max_seconds=max_seconds, overlong=dict(overlong))
 

@@ -132,8 +132,8 @@ def _rows(path: Path) -> Iterator[Tuple[int, List[str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
         raise AslError(f"cannot read {path}: {e}; get it from {HOME}") from e
-    lines = text.splitlines()
-    tabs = bool(lines) and "\t" in lines[0]
+    lines = text.split("\n")  # not splitlines, which breaks a sentence at a few rare blanks too
+    tabs = "\t" in lines[0]
     try:
         rows = _by_tabs(lines) if tabs else csv.reader(lines, strict=True)
         number, width = 1, 0
@@ -147,7 +147,7 @@ def _rows(path: Path) -> Iterator[Tuple[int, List[str]]]:
             number += 1
     except csv.Error as e:
         raise AslError(f"{path} line {number}: {e}; mend the quotes, or get the file from {HOME}") from None
-    if not lines:
+    if not text.strip():
         yield 1, []
 
 

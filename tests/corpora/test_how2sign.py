@@ -97,11 +97,13 @@ def test_tabs_or_commas_and_any_line_ends_and_names_of_columns_are_read(corpus, 
     assert "val: older times" in capsys.readouterr().out
 
 
-def test_a_quote_that_nothing_closes_swallows_no_lines(corpus):
+def test_a_quote_that_nothing_closes_and_a_rare_blank_break_no_lines(corpus, tmp_path):
     path = corpus / "how2sign_realigned_test.csv"
-    lines = path.read_text(encoding="utf-8-sig").replace("Two.", '"Two, he said.').splitlines()
-    path.write_text("\r\n".join(lines), encoding="utf-8")
-    assert check(str(corpus))["splits"]["test"]["official"] == 2
+    text = path.read_text(encoding="utf-8-sig").replace("Two.", '"Two,\u2028 he said.')
+    path.write_bytes(text.replace("\n", "\r\n").encode())
+    report = prepare(str(corpus), str(tmp_path / "data"))
+    assert report["splits"]["test"]["official"] == 2
+    assert (tmp_path / "data" / "text" / "test.txt").read_text() == '"Two, he said.\nThree.\n'
 
 
 def test_sentences_are_cut_out_of_the_landmarks_of_their_video(corpus, tmp_path):
