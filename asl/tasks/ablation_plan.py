@@ -42,11 +42,15 @@ class DecodeOptions:
     method: str = "auto"
     checkpoint: Optional[str] = None
     views: int = 1
+    beam_size: Optional[int] = None
+    ctc_weight: Optional[float] = None
 
     def words(self) -> List[str]:
         """As options of ``asl decode``."""
         chosen = [] if self.checkpoint is None else ["--checkpoint", self.checkpoint]
         chosen += ["--views", str(self.views)] if self.views != 1 else []
+        chosen += [] if self.beam_size is None else ["--beam-size", str(self.beam_size)]
+        chosen += [] if self.ctc_weight is None else ["--ctc-weight", str(self.ctc_weight)]
         return ["--method", self.method, *chosen]
 
 
@@ -219,7 +223,7 @@ def _decode(value: Any, where: str) -> DecodeOptions:
     value = _mapping(value, f"{where}: decode")
     known = DecodeOptions.__dataclass_fields__
     _known(value, tuple(known), f"{where}: decode")
-    kinds = {"views": int}
+    kinds = {"views": int, "beam_size": int, "ctc_weight": float}
     return DecodeOptions(**{k: _typed(value, k, kinds.get(k, str), f"{where}: decode") for k in value})
 
 
@@ -243,8 +247,11 @@ def _typed(mapping: Dict[str, Any], key: str, kind: type, where: str, default: A
     value = mapping.get(key)
     if value is None and default is not ...:
         return default
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     if not isinstance(value, kind):
-        raise AslError(f"{where}: {key} is {value!r}; give a {'text' if kind is str else 'whole number'}")
+        what = {str: "text", int: "whole number", float: "number"}[kind]
+        raise AslError(f"{where}: {key} is {value!r}; give a {what}")
     return value
 
 

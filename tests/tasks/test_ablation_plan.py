@@ -49,6 +49,21 @@ def test_rows_are_the_base_with_what_they_say(plan):
     ]
 
 
+def test_a_translation_is_searched_as_its_row_says(plan):
+    rows = plan("""
+base: {config: conf/base.yaml, decode: {beam_size: 5, ctc_weight: 0.3}}
+data: data
+seeds: [0]
+metric: bleu
+rows: {one: {decode: {beam_size: 1}}, attention: {decode: {ctc_weight: 0}}}
+""").groups[0].rows
+    assert [row.decode.words()[2:] for row in rows] == [
+        ["--beam-size", "5", "--ctc-weight", "0.3"],
+        ["--beam-size", "1", "--ctc-weight", "0.3"],
+        ["--beam-size", "5", "--ctc-weight", "0.0"],
+    ]
+
+
 def test_groups_take_from_the_top_what_they_do_not_say(plan):
     made = plan("""
 base: {config: a.yaml, set: {trainer.max_epochs: 9}, seeds: [0, 1, 2]}
@@ -79,6 +94,7 @@ groups:
         ("base: conf/softmax.yaml\n", "", "parts.yaml has no base"),
         ("data: data/100\n", "", "parts.yaml: base has no data"),
         ("{checkpoint: last}", "{checkpoint: 3}", "parts.yaml: row last: decode: checkpoint is 3"),
+        ("{checkpoint: last}", "{beam_size: 1.5}", "decode: beam_size is 1.5; give a whole number"),
         ("{checkpoint: last}", "{checkpoin: last}", "did you mean 'checkpoint'?"),
         ("data.pipeline.space: 2", "seed: 2", "parts.yaml: row no_z: set has seed; it is given by seeds here"),
         ("data.pipeline.space: 2", "data.data_dir: x", "set has data.data_dir; it is given by data here"),
