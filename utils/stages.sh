@@ -129,6 +129,15 @@ score_baseline() {
   score_folder "$dir" "$1" topk
 }
 
+# score_constant SPLIT [OPTION...]: one sentence for every clip of a split, the best there is for its references.
+score_constant() {
+  local split=$1 dir=exp/constant/decode_$1_constant
+  shift
+  step --in "data/$split/supervisions.jsonl.gz" data/train/supervisions.jsonl.gz --out "$dir/hyp.jsonl" -- \
+    asl baseline sentence --data data --split "$split" "$@" --out "$dir"
+  score_folder "$dir" "$split" bleu
+}
+
 # score_folder DIR SPLIT METRIC: the numbers of the hypotheses in DIR, scored as the recipe's score_options say.
 score_options=()
 score_folder() {

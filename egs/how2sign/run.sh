@@ -98,10 +98,7 @@ if stage 6 "decode and score"; then
   if $with_test; then decoded+=(test); fi
   score_options=(--case "$case" --settings true)
   for split in $(splits "${decoded[@]}"); do
-    step --in "data/$split/supervisions.jsonl.gz" data/train/supervisions.jsonl.gz \
-      --out "exp/constant/decode_${split}_constant/hyp.jsonl" -- \
-      asl baseline sentence --data data --split "$split" --case "$case" --out "exp/constant/decode_${split}_constant"
-    score_folder "exp/constant/decode_${split}_constant" "$split" bleu
+    score_constant "$split" --case "$case"
     decode_into "$exp/decode_${split}_beam1" "$split" bleu -- --method attention --beam-size 1
     decode_into "$exp/decode_${split}_beam$beam_size" "$split" bleu -- --method attention --beam-size "$beam_size"
     if [ "$ctc_weight" != 0 ]; then
