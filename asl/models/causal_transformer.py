@@ -179,7 +179,7 @@ class CausalTransformer(Encoder):
         y = self.norm(x) * mask[..., None].to(x.dtype)
         return (y, lengths, convolved) if middle else (y, lengths)
 
-    def stream(self) -> "CausalStream":
+    def open_stream(self) -> "CausalStream":
         return CausalStream(self)
 
     def layer_groups(self) -> List[List[nn.Module]]:

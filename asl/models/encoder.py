@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} must define forward()")
 
-    def stream(self) -> EncoderStream:
+    def open_stream(self) -> EncoderStream:
         """Feed the encoder while frames come in; AslError where it sees the whole clip."""
         return WindowStream(self)
 

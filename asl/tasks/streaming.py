@@ -73,7 +73,7 @@ class SignStream:
             raise AslError(f"{type(task).__name__} has no output for each frame that a search could follow; stream a "
                            "network with CTC")  # fmt: skip
         self.task, self.engine, self.graph = task, engine, graph
-        self.features, self.encoder = FeatureStream(pipeline), task.encoder.stream()
+        self.features, self.encoder = FeatureStream(pipeline), task.encoder.open_stream()
         self.look_ahead = pipeline.look_ahead + task.encoder.look_ahead
         self.options = options or SearchOptions()
         self.decoder = StreamingDecoder(

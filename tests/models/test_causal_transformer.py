@@ -35,7 +35,7 @@ def test_fed_piece_by_piece_they_give_what_the_whole_clip_gives(name, chunk):
     features, lengths = torch.randn(3, 61, 11), torch.tensor([61, 38, 2])
     with torch.no_grad():
         whole, out_lengths = encoder(features, lengths)
-    stream = encoder.stream()
+    stream = encoder.open_stream()
     for row, frames in enumerate(lengths.tolist()):
         pieces, given = [], 0
         for first in range(0, frames, chunk):
@@ -53,7 +53,7 @@ def test_fed_piece_by_piece_they_give_what_the_whole_clip_gives(name, chunk):
 def test_an_end_that_comes_after_the_last_frame_is_the_same_end(name):
     encoder = trained(name)
     features = torch.randn(30, 11)
-    stream = encoder.stream()
+    stream = encoder.open_stream()
     pieces = [stream.accept(features), stream.accept(features[:0]), stream.accept(features[:0], last=True)]
     with torch.no_grad():
         assert torch.allclose(torch.cat(pieces), encoder(features[None], torch.tensor([30]))[0][0], atol=1e-5)
@@ -103,4 +103,4 @@ def test_what_does_not_fit_or_sees_everything_is_named():
         CausalTransformer(PARTS, heads=3, **SMALL)
     for encoder in (BiLstm(PARTS, hidden=4), ConvTransformer(PARTS, heads=2, **SMALL)):
         with pytest.raises(AslError, match=f"{type(encoder).__name__} must see a whole clip.*CausalTransformer"):
-            encoder.stream()
+            encoder.open_stream()

@@ -211,7 +211,7 @@ def test_the_shipped_configuration_differs_from_ctc_s_in_what_looks_ahead_alone(
     config.task.init_args.feature_parts, config.task.init_args.vocab_size = pipeline.feature_parts, 1101
     encoder = configs.instantiate_task(config).encoder
     assert (pipeline.look_ahead, encoder.look_ahead) == (3, 12)
-    assert FeatureStream(pipeline) and isinstance(encoder.stream(), EncoderStream)
+    assert FeatureStream(pipeline) and isinstance(encoder.open_stream(), EncoderStream)
 
 
 def test_what_cannot_be_streamed_is_refused(here, monkeypatch):
