@@ -46,9 +46,9 @@ class NGramFusion:
         self.end = len(tokens) + 1
         self.unknown = check_known([lm.knows(token) for token in tokens], tokens)
         ids: Dict[str, int] = {token: i for i, token in enumerate(tokens, 1)}
-        # the end stands where the search expects it; behind it <unk>, for what is unknown
+        # the end stands where the search expects it; behind it <unk>, for what is unknown and the piece of that name
         ids.update({END: self.end, UNKNOWN: self.end + 1})
-        known = np.array([True, *((token,) in lm.ngrams[0] for token in tokens), True])
+        known = np.array([True, *map(lm.knows, tokens), True])
         self._columns = np.where(known, np.arange(self.end + 1), self.end + 1)
         found: Dict[Tuple[str, ...], List[Tuple[int, float]]] = {}
         for ngrams in lm.ngrams:

@@ -43,7 +43,7 @@ def score_of(scorer, ids):
     return total
 
 
-SENTENCES = [[], [2], [3, 4, 5], [5, 6, 6, 2, 3], [4, 4, 2, 5], [2, 2, 5, 3, 4, 6, 6, 6]]
+SENTENCES = [[], [2], [3, 4, 5], [5, 6, 6, 2, 3], [4, 4, 2, 5], [2, 2, 5, 3, 4, 6, 6, 6], [1], [4, 1, 3, 1, 1, 5]]
 
 
 def test_an_ngram_gives_what_it_gives_whole_sentences(ngram):
