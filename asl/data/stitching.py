@@ -18,7 +18,9 @@ from asl.common.seeds import derive_seed
 from asl.data.alignments import Alignments, frame_span
 from asl.data.segments import ALIGNMENT
 from asl.data.stitching_frames import at_speed, travel
-from asl.data.storage import ArchiveReader, cut_fps, cut_layout, make_cut, open_cuts, write_archive, write_cuts
+from asl.data.storage import (
+    ArchiveReader, check_new_split, cut_fps, cut_layout, make_cut, open_cuts, write_archive, write_cuts,
+)  # fmt: skip
 from asl.data.text import speaker_of
 from asl.lang.arpa import NGram, read_arpa
 from asl.landmarks.layouts import get_layout
@@ -80,9 +82,11 @@ def stitch(
         AslError: no aligned clip in the split, one whose transcript differs, or a grammar without the split's words.
     """
     _check(count, uniform, other_signers, speed, max_gap)
-    if Path(out) == Path(split):
+    if out == split:
         raise AslError(f"--out {out}: the split that is cut up would be overwritten; give another name")
-    cuts = [Alignments(alignments).attach(cut) for cut in open_cuts(data, split)]
+    check_new_split(data, out)
+    times = Alignments(alignments)
+    cuts = [times.attach(cut) for cut in open_cuts(data, split)]
     reader = ArchiveReader()
     layouts = {cut_layout(cut) for cut in cuts}
     if len(layouts) != 1:

@@ -24,7 +24,7 @@ from asl.common.seeds import derive_seed
 from asl.data.stitching_frames import Frame, at_speed, move, shared_points, stand, travel
 from asl.data.stitching_signs import Signs, Target, read_target
 from asl.data.stitching_words import GlossFinder, Matched
-from asl.data.storage import make_cut, write_archive, write_cuts
+from asl.data.storage import check_new_split, make_cut, write_archive, write_cuts
 from asl.landmarks.layouts import Layout
 
 _AN_ARCHIVE = 200  # clips: an archive is built in memory
@@ -95,8 +95,9 @@ def stitch_isolated(
             sentence with enough words.
     """
     _check(count, least_matched, other_signers, speed, max_gap, pace)
-    if Path(out).name != out or out == split:
-        raise AslError(f"--out {out}: give the name of a new split, which is neither {split} nor a path")
+    if out == split:
+        raise AslError(f"--out {out}: give the name of a new split, which is not {split}")
+    check_new_split(data, out)
     sentences = _read_sentences(text)
     signs = Signs(source, source_split)
     finder = GlossFinder(signs.clips, lemmas == "english")

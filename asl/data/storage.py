@@ -82,6 +82,19 @@ def write_cuts(path: PathLike, rows: Iterable[Dict[str, Any]]) -> int:
     return write_jsonl(path, rows)
 
 
+def check_new_split(data_dir: PathLike, out: str) -> None:
+    """Refuse to make a split ``out`` where there is one of recorded clips, whose cuts it would replace.
+
+    Raises:
+        AslError: ``out`` is a path, or such a split.
+    """
+    if Path(out).name != out or out == "..":
+        raise AslError(f"--out {out}: give the name of a new split, not a path")
+    recorded = Path(data_dir) / out / "recordings.jsonl.gz"
+    if recorded.exists():
+        raise AslError(f"--out {out}: {recorded} says that this is a split of recorded clips; give another name")
+
+
 class CutManifest:
     """The cuts of a manifest, read from its start at each iteration, a line at a time.
 

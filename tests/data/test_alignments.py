@@ -137,8 +137,11 @@ def test_without_speed_and_gaps_words_are_pasted_as_they_are(data):
 
 
 @pytest.mark.parametrize("options, said", [({"count": 0}, "--count 0"), ({"uniform": 1.0}, "--uniform"),
-                                           ({"lm": "no.arpa"}, "no.arpa")])  # fmt: skip
+                                           ({"lm": "no.arpa"}, "no.arpa"), ({"out": "train"}, "--out train"),
+                                           ({"out": "val"}, "--out val: .* a split of recorded clips")])  # fmt: skip
 def test_mistakes_are_refused(data, options, said):
+    (data / "val").mkdir(exist_ok=True)
+    (data / "val/recordings.jsonl.gz").write_bytes(b"")
     given = {"alignments": str(data / "words.ctm"), "lm": str(data / "G.arpa"), "data": str(data), **options}
     with pytest.raises(AslError, match=said):
         stitch(**given)

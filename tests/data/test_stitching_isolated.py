@@ -215,8 +215,12 @@ def test_signs_are_joined_as_fast_as_recorded_sentences_are_signed(signs, data):
 
 def test_mistakes_are_refused(signs, data, tmp_path):
     text = str(data.parent / "text.txt")
+    (data / "val").mkdir()
+    (data / "val/recordings.jsonl.gz").write_bytes(b"")
     for options, said in [
         ({"out": "train"}, "--out train: give the name of a new split"),
+        ({"out": "val"}, "--out val: .*val/recordings.jsonl.gz says that this is a split of recorded clips"),
+        ({"out": ".."}, "give the name of a new split"),
         ({"out": "../x"}, "give the name of a new split"),
         ({"text": "no.txt"}, "no.txt does not exist"),
         ({"count": 0}, "--count 0"),
