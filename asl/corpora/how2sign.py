@@ -160,7 +160,7 @@ def _read(
     facts: Dict[str, Any] = {
         "corpus_dir": str(corpus), "synthetic": is_synthetic(root), "simulated": bool(marker.get("simulated")),
         "protocol": protocol, "lists": {}, "owner_counts": OWNER_COUNTS, "cut_to_end": {}, "other_length": [],
-        "overlong": {}, "notes": [],
+        "overlong": {}, "notes": [], "transcripts": (root / TRANSCRIPTS).is_file() and protocol == "official",
     }  # fmt: skip
     clips = _listed(root, protocol, facts)
     check_unique(clips)
@@ -341,7 +341,8 @@ def _notes(clips: Sequence[Clip], facts: Mapping[str, Any]) -> List[str]:
     notes += empty_split_notes(clips)
     if clips and not any(clip.status == FOUND for clip in clips):
         notes.append(
-            "no landmarks at all, so only the written side can be made; put them at "
+            "no landmarks of any listed sentence, so only the written side can be made; put them at "
             f"{LANDMARKS}/<SENTENCE_NAME>.npz or {LANDMARKS}/<VIDEO_NAME>.npz"
+            + (f". There is a {TRANSCRIPTS}: what it lists, --protocol by-video takes" if facts["transcripts"] else "")
         )
     return notes

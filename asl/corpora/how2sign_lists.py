@@ -135,7 +135,8 @@ def _rows(path: Path) -> Iterator[Tuple[int, List[str]]]:
     lines = text.split("\n")  # not splitlines, which breaks a sentence at a few rare blanks too
     tabs = "\t" in lines[0]
     try:
-        rows = _by_tabs(lines) if tabs else csv.reader(lines, strict=True)
+        # with its line ends, or the words on both sides of one inside a quoted sentence would become one
+        rows = _by_tabs(lines) if tabs else csv.reader((f"{line}\n" for line in lines), strict=True)
         number, width = 1, 0
         for row in rows:
             number = getattr(rows, "line_num", number)

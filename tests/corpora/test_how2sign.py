@@ -106,6 +106,14 @@ def test_a_quote_that_nothing_closes_and_a_rare_blank_break_no_lines(corpus, tmp
     assert (tmp_path / "data" / "text" / "test.txt").read_text() == '"Two, he said.\nThree.\n'
 
 
+def test_a_sentence_with_commas_may_be_quoted_over_two_lines(corpus, tmp_path):
+    write_lists(corpus, delimiter=",", ends="\r\n")
+    path = corpus / "how2sign_realigned_val.csv"
+    path.write_bytes(path.read_bytes().replace(b"One.", b'"One,\r\nor two."'))
+    prepare(str(corpus), str(tmp_path / "data"))
+    assert (tmp_path / "data/text/val.txt").read_text() == "One, or two.\n"
+
+
 def test_sentences_are_cut_out_of_the_landmarks_of_their_video(corpus, tmp_path):
     rows = LISTS["train"] + [("aa", 2, 8, 2.0, 3.5, "Past the end."), ("aa", 3, 8, 3.0, 4.0, "Behind it.")]
     write_lists(corpus, {"train": rows})
@@ -198,7 +206,7 @@ def write_transcripts(root, rows):
     (root / "transcripts.tsv").write_text("\n".join(lines) + "\n")
 
 
-def test_by_video_divides_whole_videos_the_same_each_time(tmp_path):
+def test_by_video_divides_whole_videos_the_same_each_time(tmp_path, capsys):
     root = tmp_path / "part"
     rows = [(f"v{video}_{n}-5-rgb_front", f"Text {n}.") for video, size in enumerate((5, 3, 2)) for n in range(size)]
     write_transcripts(root, rows)
@@ -208,6 +216,11 @@ def test_by_video_divides_whole_videos_the_same_each_time(tmp_path):
         write_npz(root / "landmarks" / f"{name}.npz", fps=24.0)
     report = prepare(str(root), str(tmp_path / "data"), protocol="by-video", val_share=0.35)
     assert {s: row["found"] for s, row in report["splits"].items()} == {"train": 6, "val": 3, "test": 0}
+    write_lists(root)
+    check(str(root))
+    assert "no landmarks of any listed sentence" in (said := capsys.readouterr().out) and "--protocol by-video" in said
+    for path in root.glob("*.csv"):
+        path.unlink()
     assert report["val_videos"] == ["v1"] and "1 more are listed without landmarks" in report["notes"][0]
     assert report == prepare(str(root), str(tmp_path / "again"), protocol="by-video", val_share=0.35)
     for share in (0.0, 1.0):
