@@ -52,6 +52,8 @@ class BeamOptions:
     candidates: Optional[int] = None
 
     def __post_init__(self) -> None:
+        if self.beam_size < 1:
+            raise AslError(f"--beam-size {self.beam_size}: give 1 (greedily) or more")
         if not 1 <= self.nbest <= self.beam_size:
             raise AslError(f"--nbest {self.nbest} --beam-size {self.beam_size}: give 1 <= nbest <= beam-size")
         if not math.isfinite(self.length_penalty):

@@ -164,6 +164,7 @@ def test_no_ngram_stands_twice(size):
 @pytest.mark.parametrize(
     "values, named",
     [
+        ({"beam_size": 0, "nbest": 0}, "^--beam-size 0: give 1"),
         ({"nbest": 6}, "--nbest 6 --beam-size 5"),
         ({"nbest": 0}, "--nbest 0"),
         ({"length_penalty": math.nan}, "--length-penalty nan"),
