@@ -6,8 +6,8 @@
 option_names=() option_kinds=() option_helps=()
 
 # option NAME DEFAULT KIND HELP: declare --NAME and set the variable NAME (with _ for -) to DEFAULT.
-# KIND: number (0, 1, 2 ...), count (1, 2 ...), text, file or folder (must exist), flag (takes no value), or the
-# words that are allowed: a|b|c.
+# KIND: number (0, 1, 2 ...), count (1, 2 ...), decimal (0, 0.3, 2 ...), share (a decimal up to 1), text, file or
+# folder (must exist), flag (takes no value), or the words that are allowed: a|b|c.
 option() {
   local _name=${1//-/_}
   option_names+=("$_name")
@@ -54,6 +54,12 @@ option_set() {
       case $_value in '' | *[!0-9]* | ??????????*) option_error "$_shown wants a whole number, not '$_value'" ;; esac
       _value=$((10#$_value))
       [ "$2" = number ] || [ "$_value" -gt 0 ] || option_error "$_shown wants 1 or more, not 0" ;;
+    decimal | share)
+      case $_value in '' | . | *[!0-9.]* | *.*.*) option_error "$_shown wants a number such as 0.3, not '$_value'" ;; esac
+      case $2/$_value in
+        decimal/* | share/0 | share/0.* | share/.* | share/1 | share/1.0) ;;
+        *) option_error "$_shown wants a share from 0 to 1, not '$_value'" ;;
+      esac ;;
     folder) [ -d "$_value" ] || option_error "$_shown: there is no folder '$_value'"
       _value=$(cd "$_value" && pwd) ;;
     file)

@@ -13,7 +13,7 @@ option piece_type unigram "unigram|bpe" "how sentencepiece makes it"
 option case keep "keep|fold" "of the text that is learnt; fold: all in lower case"
 option punctuation keep "keep|drop" "of the text that is learnt"
 option stitch "" folder "data folder of isolated signs (egs/wlasl/data): join its clips to sentences and train on them, too"
-option stitch_least 0.5 text "share of a sentence's words that must have a clip of --stitch"
+option stitch_least 0.5 share "share of a sentence's words that must have a clip of --stitch"
 option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
 option pretrain_config conf/pretrain.yaml file "how it is pre-trained; its encoder must be the one of --config"
 option seed 0 number "seed of everything that is random in training"
@@ -22,11 +22,12 @@ option order 3 count "of the n-grams: of words in the graph, of pieces beside th
 option fuse false flag "decode with an n-gram of the pieces beside the decoder, too"
 option layout hands_body51 text "points that are imported; the pipeline of --config must be of it"
 option beam_size 5 count "of the beam search"
-option ctc_weight 0.3 text "of the CTC head in joint decoding; 0: the decoder alone"
-option lm_scale 0.2 text "of the n-gram beside the decoder (--fuse)"
+option ctc_weight 0.3 share "of the CTC head in joint decoding, below 1; 0: the decoder alone"
+option lm_scale 0.2 decimal "of the n-gram beside the decoder (--fuse)"
 option with_test false flag "decode the test split too: once, when everything is chosen on val"
 option engine auto "auto|k2|kaldi" "what compiles and searches graphs"
 parse_options "$@"
+case $ctc_weight in 1*) option_error "--ctc-weight $ctc_weight leaves the decoder out; give a share below 1" ;; esac
 cd "$recipe_dir"
 
 config=${config:-conf/base.yaml}
@@ -101,7 +102,7 @@ if stage 6 "decode and score"; then
     score_constant "$split" --case "$case"
     decode_into "$exp/decode_${split}_beam1" "$split" bleu -- --method attention --beam-size 1
     decode_into "$exp/decode_${split}_beam$beam_size" "$split" bleu -- --method attention --beam-size "$beam_size"
-    if [ "$ctc_weight" != 0 ]; then
+    if [[ $ctc_weight == *[1-9]* ]]; then
       decode_into "$exp/decode_${split}_joint" "$split" bleu -- \
         --method attention --beam-size "$beam_size" --ctc-weight "$ctc_weight"
     fi

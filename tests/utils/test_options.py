@@ -47,6 +47,31 @@ def test_refused_with_one_line(recipe, run_shell, words, said):
                                                               & {p.name for p in recipe.iterdir()})  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--ctc-weight", "x"], "--ctc-weight wants a number such as 0.3, not 'x'"),
+        (["--ctc-weight", "-0.3"], "--ctc-weight wants a number"),
+        (["--ctc-weight", "1.5"], "--ctc-weight wants a share from 0 to 1, not '1.5'"),
+        (["--ctc-weight", "1"], "--ctc-weight 1 leaves the decoder out"),
+        (["--stitch-least", "2"], "--stitch-least wants a share"),
+        (["--lm-scale", "0.1.2"], "--lm-scale wants a number"),
+        (["--lm-scale", "."], "--lm-scale wants a number"),
+    ],
+)
+def test_numbers_that_decoding_needs_are_refused_before_training(make_recipe, run_shell, words, said):
+    recipe = make_recipe("how2sign")
+    done = run_shell(recipe / "run.sh", *words, "--dry-run", cwd=recipe)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1 and said in done.stderr
+
+
+def test_a_share_may_be_none_all_and_what_is_between(make_recipe, run_shell):
+    recipe = make_recipe("how2sign")
+    for words, joint in ((["--ctc-weight", "0.0"], 0), (["--ctc-weight", ".5", "--stitch-least", "1", "--lm-scale", "2"], 1)):
+        done = run_shell(recipe / "run.sh", *words, "--dry-run", cwd=recipe)
+        assert done.returncode == 0 and done.stdout.count("--out exp/base_seed0/decode_val_joint") == joint, done.stderr
+
+
 def test_values_are_never_evaluated(recipe, run_shell):
     for value in ("$(touch evil)", "`touch evil`", "; touch evil", "a[$(touch evil)]"):
         run_shell(recipe / "run.sh", "--exp", value, "--dry-run", cwd=recipe)
