@@ -41,7 +41,8 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation over the frames inside the sequences; padding stays 0.
 
     Where several processes share a batch, mean and variance are those of the whole batch (Ioffe and Szegedy 2015,
-    over the processes as torch's SyncBatchNorm, which takes no tensors on a CPU).
+    over the processes as torch's SyncBatchNorm, which takes no tensors on a CPU). In training one frame alone has no
+    variance: it is normalised by the running estimates, which stay as they are.
 
     Shape: ``(batch, frames, channels)``, mask ``(batch, frames)`` -> ``(batch, frames, channels)``.
 
@@ -52,12 +53,17 @@ class MaskedBatchNorm(nn.BatchNorm1d):
     counts = True
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        normalise = self._over_processes if self.training and world_size() > 1 else super().forward
+        normalise = self._over_processes if self.training and world_size() > 1 else self._here
         if bool(mask.all()):
             return normalise(x.flatten(0, 1)).view_as(x)
         out = torch.zeros_like(x)
         out[mask] = normalise(x[mask])
         return out
+
+    def _here(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:  # torch would end the run for a short clip that is alone in its batch
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
     def _over_processes(self, x: Tensor) -> Tensor:
         """``(n, channels)`` -> the same, normalised by the mean and variance over all processes' rows."""

@@ -56,6 +56,18 @@ def test_masked_batch_norm_is_batch_norm_over_the_frames_inside():
     assert torch.allclose(norm.running_var, plain.running_var)
 
 
+def test_a_frame_that_is_alone_in_training_is_normalised_by_what_was_seen_before():
+    torch.manual_seed(0)
+    norm = MaskedBatchNorm(5).train()
+    norm(torch.randn(2, 6, 5), torch.ones(2, 6, dtype=torch.bool))
+    x, before = torch.randn(1, 3, 5, requires_grad=True), {k: v.clone() for k, v in norm.state_dict().items()}
+    y = norm(x, length_mask(torch.tensor([1]), 3))
+    assert torch.allclose(y[0, 0], norm.eval()(x[:, :1], torch.ones(1, 1, dtype=torch.bool))[0, 0])
+    assert (y[0, 1:] == 0).all() and all(torch.equal(v, before[k]) for k, v in norm.state_dict().items())
+    y.sum().backward()
+    assert x.grad[0, 0].abs().sum() > 0
+
+
 def test_both_hands_go_through_the_same_weights():
     torch.manual_seed(0)
     encoder = ENCODERS["conv_transformer"]().eval()

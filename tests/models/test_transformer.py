@@ -41,6 +41,16 @@ def test_padding_changes_no_training_statistic(reduction):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
 
 
+@pytest.mark.parametrize("reduction", ["pool", "stride"])
+def test_a_clip_of_one_output_frame_can_be_alone_in_its_batch(reduction):
+    made = encoder(reduction=reduction).train()
+    for frames in (1, 2, 3, 4):
+        y, lengths = made(torch.randn(1, frames, 26), torch.tensor([frames]))
+        y.sum().backward()
+        assert lengths.tolist() == [1] and y.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in made.parameters())
+
+
 def test_k5_p2_is_convolution_and_pooling():
     torch.manual_seed(0)
     halving = Halving(3, "pool").eval()
