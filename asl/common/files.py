@@ -24,12 +24,16 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
 
     The temporary name keeps the suffix of ``path`` (gzip and HDF5 writers look at it), starts with a dot
-    and carries the process id. On an error nothing is left behind and ``path`` stays as it was.
+    and carries the process id. On an error nothing is left behind and ``path`` stays as it was. A device or a pipe
+    (``/dev/null``, ``/dev/stdout``) is yielded itself: renamed over, it would be one no more.
 
     Raises:
         AslError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
+    if path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir()):
+        yield path
+        return
     tmp = path.with_name(f".tmp{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,16 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 
+def test_a_device_is_written_to_and_not_replaced():
+    master, slave = os.openpty()  # a character device, as /dev/null is
+    try:
+        write_text(os.ttyname(slave), "said")
+        assert os.read(master, 9) == b"said"
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
 def test_json_comes_back_and_damage_is_placed(tmp_path):
     write_json(tmp_path / "deep" / "a.json", {"b": [1], "a": "Ä"})
     assert list(read_json(tmp_path / "deep" / "a.json").items()) == [("b", [1]), ("a", "Ä")]
