@@ -110,32 +110,49 @@ def train(lines: Sequence[str], size: int, model: str, case: str, punctuation: s
     Raises:
         AslError: no sentences, no such option, or so few pieces that not every character is one.
     """
-    import sentencepiece
-
     for name, value, known in (("type", model, MODELS), ("case", case, CASES), ("punctuation", punctuation, PUNCTUATION)):
         if value not in known:
             raise AslError(f"--{name} {value} is not known{did_you_mean(value, known)}; there are: {', '.join(known)}")
     texts = [text for text in (normalise(line, case, punctuation) for line in lines) if text]
     if not texts:
         raise AslError("there is no sentence to learn pieces from; give a file with a sentence a line")
-    characters = {" ", *"".join(texts)}
+    written = train_model(texts, size, model, "--vocab-size")
+    return Pieces(written, {"case": case, "punctuation": punctuation, "unicode": "NFC", "type": model})
+
+
+def train_model(texts: Sequence[str], size: int, model: str, option: str, **more: Any) -> bytes:
+    """Train a model on texts as they stand, deterministically, and return it as sentencepiece writes it.
+
+    Args:
+        texts: sentences, or words; not empty.
+        size: pieces at most, ``<unk>`` counted; fewer where the texts have no more.
+        model: one of ``MODELS``.
+        option: what the size is called where it is given, for messages.
+        more: further options of sentencepiece's trainer.
+
+    Raises:
+        AslError: so few pieces that not every character is one.
+    """
+    import sentencepiece
+
+    characters = {" ", *"".join(texts)}  # a begin of a word is marked as a blank is
     marked = "#" in characters  # a piece of its own: '#1' may be none, in graphs that is a disambiguation symbol
     least = len(characters) + 1  # <unk>
     if size < least:
-        raise AslError(f"--vocab-size {size} is too small: the text has {least - 1} characters, give {least} or more")
+        raise AslError(f"{option} {size} is too small: the text has {least - 1} characters, give {least} or more")
     written = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts), model_writer=written, vocab_size=size, model_type=model,
             character_coverage=1.0, hard_vocab_limit=False, normalization_rule_name="identity",
             unk_id=0, bos_id=-1, eos_id=-1, user_defined_symbols=["#"] if marked else [],
-            max_sentence_length=1 << 20, minloglevel=2, num_threads=1,
+            max_sentence_length=1 << 20, minloglevel=2, num_threads=1, **more,
         )  # fmt: skip
     except RuntimeError as e:
         raise AslError(
-            f"sentencepiece makes no {size} pieces of this text ({str(e).splitlines()[0]}); give another --vocab-size"
+            f"sentencepiece makes no {size} pieces of this text ({str(e).splitlines()[0]}); give another {option}"
         ) from e
-    return Pieces(written.getvalue(), {"case": case, "punctuation": punctuation, "unicode": "NFC", "type": model})
+    return written.getvalue()
 
 
 def read_pieces(lang_dir: PathLike) -> Optional[Pieces]:

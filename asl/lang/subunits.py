@@ -6,15 +6,14 @@
   alike (``loc-``, ``-PLUSPLUS``, parts of compounds), not what signers do alike.
 """
 
-import io
 from collections import Counter
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from asl.common.errors import AslError, did_you_mean
 from asl.lang.phonology import PhonologyTable
+from asl.lang.sentencepiece import MODELS, train_model
 
 PHONOLOGY_FEATURES = ("Handshape", "MajorLocation", "Movement")
-MODELS = ("unigram", "bpe")
 
 Lexicon = Dict[str, List[List[str]]]
 
@@ -66,23 +65,10 @@ def sentencepiece_units(words: Sequence[str], size: int, model: str = "unigram")
     if model not in MODELS:
         near = did_you_mean(model, MODELS)
         raise AslError(f"unknown sentencepiece model {model!r}{near}; there are: {', '.join(MODELS)}")
-    least = len({character for word in words for character in word}) + 2  # the mark of a begin, and <unk>
-    if size < least:
-        raise AslError(f"--size {size} is too small: the words have {least - 2} characters, give {least} or more")
-    written = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(words), model_writer=written, vocab_size=size, model_type=model,
-            character_coverage=1.0, hard_vocab_limit=False, normalization_rule_name="identity", bos_id=-1, eos_id=-1,
-            split_by_unicode_script=False, split_by_number=False, max_sentence_length=1 << 20, minloglevel=2,
-            num_threads=1,
-        )  # fmt: skip
-    except RuntimeError as e:
-        raise AslError(f"sentencepiece makes no {size} pieces of these words ({str(e).splitlines()[0]}); give another "
-                       "--size") from e
-    pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    written = train_model(words, size, model, "--size", split_by_unicode_script=False, split_by_number=False)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=written)
     lexicon = {word: [pieces.encode(word, out_type=str)] for word in words}
-    return Subunits(lexicon, [], {"spm.model": written.getvalue()})
+    return Subunits(lexicon, [], {"spm.model": written})
 
 
 def homophones(lexicon: Lexicon) -> List[List[str]]:

@@ -47,10 +47,20 @@ def test_sentencepieces_spell_every_word(model):
     assert len({piece for (pieces,) in made.lexicon.values() for piece in pieces}) <= 45
     assert made == sentencepiece_units(words, 45, model)  # and the same model, byte by byte
     assert any(len(pieces) < len(word) / 2 for word, (pieces,) in made.lexicon.items())
-    with pytest.raises(AslError, match="--size 5 is too small: the words have 2. characters"):
+    with pytest.raises(AslError, match="--size 5 is too small: the text has 2. characters"):
         sentencepiece_units(words, 5, model)
     with pytest.raises(AslError, match="did you mean 'unigram'"):
         sentencepiece_units(words, 45, "unigramm")
+
+
+@pytest.mark.parametrize("model", ["unigram", "bpe"])
+def test_numbers_of_readings_are_no_disambiguation_symbols(tmp_path, model):
+    words = [f"{a}{b}{c}{a}#{n}" for a in "ABC" for b in "DEF" for c in "GHI" for n in (1, 2)]
+    made = sentencepiece_units(words, 24, model)
+    for word, (pieces,) in made.lexicon.items():
+        assert "".join(pieces) == f"▁{word}" and "#" in pieces
+    write_lang(words, tmp_path, made.lexicon)
+    assert read_lang(tmp_path).words == words
 
 
 def test_the_command_writes_another_lang_folder(tmp_path, capsys):
