@@ -203,14 +203,14 @@ class _Search:
         """
         local, rows = self._log_probs(), self.base.numel()
         end = local[:, self.sos_eos].double()
-        local[:, 0] = local[:, self.sos_eos] = -math.inf
         if self.options.no_repeat:
             forbid_repeats(local, self.tokens.flatten(0, 1)[:, 1:], self.options.no_repeat)
         wanted = self.options.beam_size
         if self.ctc is not None:
             wanted = self.options.candidates or 2 * wanted
-        values, ids = local.topk(min(wanted, self.sos_eos), dim=1)
-        values = values.double()
+        # of the tokens alone: where few may follow, the blank and the end would be among the best
+        values, ids = local[:, 1:self.sos_eos].topk(min(wanted, self.sos_eos - 1), dim=1)
+        values, ids = values.double(), ids + 1
         must_end = (self.longest[self.clips] < self.tokens.shape[2])[:, None].expand(self.base.shape).flatten()
         forced = must_end & (values[:, 0] > end)
         values[must_end] = -math.inf
@@ -262,7 +262,7 @@ def forbid_repeats(log_probs: Tensor, tokens: Tensor, size: int) -> None:
     """Set to -inf, in place, what would make an n-gram of ``size`` tokens stand twice in its row.
 
     Args:
-        log_probs: ``(rows, vocabulary + 1)``, of the next token; -inf for token 0.
+        log_probs: ``(rows, vocabulary + 1)``, of the next token; for token 0 of no meaning.
         tokens: ``(rows, length)`` so far, the begin left out.
         size: 1 or more.
     """

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from asl.decoding.hypothesis import check_log_probs
+
 # e^-1000 stands for a probability of zero: the products over the frames stay finite
 _LEAST = -1000.0
 
@@ -47,6 +49,9 @@ class CtcPrefixScorer:
         log_probs: ``(batch, frames, tokens)``, normalised, blank is 0.
         lengths: ``(batch,)`` valid frames, at least one; what stands behind them counts for nothing.
 
+    Raises:
+        AslError: log-probs of a valid frame are NaN; names the clip's place in the batch.
+
     Example:
         >>> scorer = CtcPrefixScorer(torch.full((1, 2, 2), 0.5).log(), torch.tensor([2]))
         >>> start = scorer.start()
@@ -57,10 +62,11 @@ class CtcPrefixScorer:
     """
 
     def __init__(self, log_probs: Tensor, lengths: Tensor) -> None:
-        given = log_probs.detach().to(torch.float32).clamp(min=_LEAST)
-        self.log_probs = given.transpose(1, 2).contiguous()  # (batch, tokens, frames)
+        given = check_log_probs(log_probs, lengths, log_probs.shape[2])
         self.lengths = lengths.to(torch.long)
         inside = torch.arange(given.shape[1])[None, :] < self.lengths[:, None]
+        given = given.clamp(min=_LEAST).masked_fill(~inside[..., None], 0.0)
+        self.log_probs = given.transpose(1, 2).contiguous()  # (batch, tokens, frames)
         self.outside = torch.zeros(inside.shape, dtype=torch.float64).masked_fill(~inside, -math.inf)
 
     def start(self) -> PrefixState:

@@ -88,6 +88,21 @@ def test_what_else_is_in_the_batch_changes_nothing(ctc_weight, no_repeat):
                 assert len(set(pairs)) == len(pairs)
 
 
+@pytest.mark.parametrize("no_repeat", [0, 1, 2])
+@pytest.mark.parametrize("vocab", [2, 3, 5, 8])
+def test_a_beam_wider_than_the_vocabulary_tries_tokens_alone(vocab, no_repeat):
+    decoder = Recurrent(vocab, 6, seed=vocab)
+    memory, lengths = memories([6, 1, 3], seed=2)
+    log_probs = torch.randn(3, 6, vocab, generator=torch.Generator().manual_seed(1)).log_softmax(dim=2)
+    for weight in (0.0, 0.4):
+        options = BeamOptions(6, nbest=4, no_repeat=no_repeat, ctc_weight=weight)
+        found = searched(decoder, memory, lengths, options, log_probs if weight else None)
+        for clip, nbest in enumerate(found):
+            assert nbest and all(math.isfinite(one.score) and set(one.ids) <= set(range(1, vocab)) for one in nbest)
+            assert not weight or all(len(one.ids) <= int(lengths[clip]) for one in nbest)
+            assert no_repeat != 1 or all(len(set(one.ids)) == len(one.ids) for one in nbest)
+
+
 class Endless(Recurrent):
     """Never wants to end."""
 
@@ -184,5 +199,10 @@ def test_nan_is_named_with_its_place():
     memory[1] = math.nan
     with pytest.raises(AslError, match="utterance 1 of the batch are NaN"):
         searched(decoder, memory, lengths, BeamOptions(2))
+    memory, _ = memories([5, 6, 7])
+    log_probs = torch.randn(3, 7, 4).log_softmax(dim=2)
+    log_probs[2, 6] = math.nan
+    with pytest.raises(AslError, match="utterance 2 of the batch are NaN"):
+        searched(decoder, memory, lengths, BeamOptions(2, ctc_weight=0.3), log_probs)
     with pytest.raises(ValueError, match="go together"):
         beam_search([Part(1.0, decoder, None)], 4, lengths, BeamOptions(ctc_weight=0.5))

@@ -76,8 +76,12 @@ def test_probabilities_of_zero_and_frames_behind_the_end_do_not_disturb_it():
     lengths = torch.tensor([4, 6])
     padded = log_probs.clone()
     padded[0, 4:] = 0.0
-    for given in (log_probs, padded):
+    nowhere = log_probs.clone()
+    nowhere[0, 4:] = math.nan
+    for given in (log_probs, padded, nowhere):
         scorer = CtcPrefixScorer(given, lengths)
+        first = scorer.score(scorer.start(), torch.tensor([[1, 2], [1, 2]]))
+        assert torch.allclose(first, CtcPrefixScorer(log_probs, lengths).score(scorer.start(), torch.tensor([[1, 2]] * 2)))
         state = state_of(scorer, [(0, (1, 2)), (1, (1, 2))])
         alone = CtcPrefixScorer(log_probs[:1, :4], lengths[:1])
         assert float(scorer.end(state)[0]) == pytest.approx(float(alone.end(state_of(alone, [(0, (1, 2))]))[0]))
