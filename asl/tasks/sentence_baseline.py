@@ -1,8 +1,8 @@
 """``asl baseline sentence``: the one sentence that, given as the translation of every clip, has the highest BLEU.
 
 English sentences have so many words in common that a network which has learnt nothing but frequent phrases scores more
-than 0. This row says how much: the sentence is chosen by the scored references themselves, so it is above what any
-constant that is chosen honestly reaches, and a system that is not clearly above it does not translate.
+than 0. This row says how much: the sentence is chosen by the scored references themselves, so none of the constants
+that are tried gets more, and a system that is not clearly above it does not translate.
 """
 
 import shlex
@@ -53,8 +53,8 @@ def sentence(
     """Find the sentence that has the highest BLEU-4 as the translation of every clip of a split; write a decode folder.
 
     Candidates are all sentences of the training split, and pseudo-sentences of its 1, 2, 3, ... most frequent words.
-    The best is chosen by the references of the split that is scored: more than an honest constant could get. asl
-    score scores the folder like any other system's.
+    The best is chosen by the references of the split that is scored: no other of them could get more. asl score
+    scores the folder like any other system's.
 
     Args:
         data: the recipe's data folder.
