@@ -107,7 +107,9 @@ def stitch_isolated(
     if not usable:
         raise AslError(
             f"{text}: no sentence has signs in {source}/{source_split} for {least_matched:.0%} of its words (all "
-            f"together {counts['matched']} of {counts['words']}); lower --least-matched, or take more signs"
+            f"together {counts['matched']} of {counts['words']}); "
+            + ("lower --least-matched (a recipe's --stitch-least), or take more signs" if counts["matched"] else
+               "take signs whose glosses are words of the text")
         )
     target = read_target(data, split, signs.layout)
     signs.prepare(target)
