@@ -99,7 +99,7 @@ def tune_attention(
     way = Attention(AttentionSetting(1, beam_size, None, None, max_length, no_repeat, lm), networks, device)
     plans = [(place, replace(way.beam, length_penalty=place[0], ctc_weight=place[1])) for place in itertools.product(*axes)]
     references, setting = read_references(data, split), Setting(case, tokenize)
-    sums, seconds = np.zeros((len(plans), 10), np.int64), np.zeros(len(plans))
+    sums, seconds, found = np.zeros((len(plans), 10), np.int64), np.zeros(len(plans)), set()
     with torch.no_grad():
         for batch in split_encodings(networks.members, split, device, max(axes[1]) > 0):
             texts = [" ".join(references[clip]) for clip in batch.ids]
@@ -109,12 +109,19 @@ def tune_attention(
                 said = [" ".join(nbest[0].words) for nbest in way.search(batch, None)]
                 seconds[row] += time.perf_counter() - began
                 sums[row] += statistics(said, texts, setting).sum(axis=0)
+            found.update(batch.ids)
+    missing = [clip for clip in sorted(references) if clip not in found]
+    if missing:  # as in asl score
+        print(f"warning: {len(missing)} of {len(references)} sentences of {split} have no landmarks, counted as empty: "
+              f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}")  # fmt: skip
+        sums += statistics([""] * len(missing), [" ".join(references[clip]) for clip in missing], setting).sum(axis=0)
     values = bleu(sums)
     points = [Point(*point) for point in zip([place for place, _ in plans], values.tolist(), seconds.tolist())]
     best = points[choose(-values.reshape([len(axis) for axis in axes]))]
     folder = Path(out) if out else Path(networks.exps[0]) / f"tune_attention_{split}"
     result = {
         "method": "attention", **dict(zip(AXES, best.place)), "lm": lm, "bleu": round(best.bleu, 4), "n": len(references),
+        "n_missing": len(missing),
         "at_the_edge_of": _edges(axes, best.place), "split": split, "beam_size": beam_size,
         "max_length": way.beam.max_length, "no_repeat": way.beam.no_repeat, "case": case, "tokenize": tokenize,
         **network_facts(networks.exps), "axes": dict(zip(AXES, axes)), "search_seconds": round(float(seconds.sum()), 3),

@@ -1,5 +1,6 @@
 """Decoding translations: with the text decoder, with CTC beside it, with language models; and what is refused."""
 
+import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from asl.cli import main
 from asl.common.errors import AslError
 from asl.common.files import read_json
-from asl.common.jsonl import read_jsonl
+from asl.common.jsonl import read_jsonl, write_jsonl
 from asl.corpora.manifests import Clip, write_manifests
 from asl.data.importing import import_landmarks
 from asl.lang.sentencepiece import read_pieces
@@ -210,6 +211,20 @@ def test_what_is_tuned_is_the_best_of_all_and_decodes_as_it_was_measured(project
     (project / "tuned/best.json").write_text('{"lm_scale": 1.0}')
     with pytest.raises(AslError, match="best.json is not of asl tune attention"):
         decode("exp/a", out="refused", tuned="tuned")
+
+
+def test_a_sentence_without_landmarks_counts_as_empty_in_tuning_as_in_scoring(project, capsys):
+    shutil.copytree("data", "less")
+    cuts = list(read_jsonl("less/val/cuts.jsonl.gz"))
+    write_jsonl("less/val/cuts.jsonl.gz", [cut for cut in cuts if cut["id"] != "val03"])
+    grid = {"length_penalties": [1.0], "ctc_weights": [0.0]}
+    best = tune_attention("exp/a", data="less", out="tuned_less", beam_size=3, **grid)
+    assert "warning: 1 of 7 sentences of val have no landmarks, counted as empty: val03" in capsys.readouterr().out
+    decode("exp/a", data="less", out="less/point", beam_size=3, nbest=1)
+    main(["score", "--decode", "less/point", "--data", "less", "--metric", "bleu"])
+    result = read_json("less/point/result.json")
+    assert (best["n"], best["n_missing"]) == (result["n"], result["n_missing"]) == (7, 1)
+    assert best["bleu"] == pytest.approx(result["metrics"]["bleu"]["value"], abs=0.006)
 
 
 @pytest.mark.parametrize(
