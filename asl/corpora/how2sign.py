@@ -215,15 +215,15 @@ def _files(root: Path, folders: Tuple[str, ...], split: str, suffixes: Tuple[str
 
 def _divide(clips: Sequence[Clip], val_share: float, seed: int, facts: Dict[str, Any]) -> List[Clip]:
     """The sentences that have landmarks, whole videos of them in val: as near to the share as these allow."""
-    if not 0 < val_share < 1:
-        raise AslError(f"--val-share {val_share}: give a share between 0 and 1, such as 0.2")
+    if not 0 <= val_share < 1:
+        raise AslError(f"--val-share {val_share}: give a share from 0 (all to train on) to below 1, such as 0.2")
     found = [clip for clip in clips if clip.status == FOUND]
     sizes = Counter(clip.custom["video"] for clip in found)
     if len(sizes) < 2:
         raise AslError(f"{facts['corpus_dir']}: landmarks of {len(sizes)} videos, by-video divides 2 or more")
     order = sorted(sizes)
     random.Random(derive_seed(seed, "by-video")).shuffle(order)
-    in_val = _choose(order, sizes, val_share * len(found))
+    in_val = _choose(order, sizes, val_share * len(found)) if val_share else []
     for clip in found:
         clip.split = "val" if clip.custom["video"] in in_val else "train"
     numbers = {split: sum(clip.split == split for clip in found) for split in ("train", "val")}

@@ -223,7 +223,9 @@ def test_by_video_divides_whole_videos_the_same_each_time(tmp_path, capsys):
         path.unlink()
     assert report["val_videos"] == ["v1"] and "1 more are listed without landmarks" in report["notes"][0]
     assert report == prepare(str(root), str(tmp_path / "again"), protocol="by-video", val_share=0.35)
-    for share in (0.0, 1.0):
+    whole = prepare(str(root), str(tmp_path / "whole"), protocol="by-video", val_share=0.0)
+    assert {s: row["found"] for s, row in whole["splits"].items()} == {"train": 9, "val": 0, "test": 0}
+    for share in (-0.1, 1.0):
         with pytest.raises(AslError, match="--val-share"):
             check(str(root), protocol="by-video", val_share=share)
     write_transcripts(root, [("aa", "Text.")])
