@@ -7,18 +7,17 @@ Frames know how far others are by a learnt bias for each distance (Raffel et al.
 would be too long.
 """
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asl.common.errors import AslError
-from asl.models.conv_transformer import DropPath, TransformerBlock
+from asl.models.conv_transformer import DropPath, StagedEncoder, TransformerBlock, check_sizes
 from asl.models.depthwise import DepthwiseConv
-from asl.models.encoder import Encoder
 from asl.models.frontend import FrontEndMaker, PartFrontEnd
-from asl.models.masking import MaskedBatchNorm, average_frames, length_mask
+from asl.models.masking import MaskedBatchNorm, average_frames
 from asl.models.streaming import EncoderStream
 
 Kept = Tuple[Tensor, Tensor]
@@ -100,7 +99,7 @@ class BackwardBlock(TransformerBlock):
         return out
 
 
-class CausalTransformer(Encoder):
+class CausalTransformer(StagedEncoder):
     """Stages of convolution blocks, each closed by a transformer block that looks back.
 
     Args:
@@ -144,10 +143,7 @@ class CausalTransformer(Encoder):
         frontend: Optional[FrontEndMaker] = None,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise AslError(f"encoder: kernel={kernel} has no middle frame; give an odd number, as {kernel + 1}")
-        if dim % heads:
-            raise AslError(f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}")
+        check_sizes(dim, kernel, heads)
         if not ahead or any(not 0 <= frames <= kernel // 2 for frames in ahead) or back < 0:
             raise AslError(f"encoder: ahead={list(ahead)} and back={back}; give for each stage 0 to {kernel // 2} "
                            f"frames ahead (half of kernel={kernel}), and 0 or more back")  # fmt: skip
@@ -166,29 +162,8 @@ class CausalTransformer(Encoder):
         self.history = blocks * (kernel - 1 - ahead[0]) + subsampling * back * len(ahead)
         self.history += slow * sum(kernel - 1 - frames for frames in ahead[1:])
 
-    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
-        mask = length_mask(lengths, features.shape[1])
-        x = convolved = self.frontend(features, mask)
-        for i, (blocks, transformer) in enumerate(zip(self.conv_stages, self.transformers)):
-            for block in blocks:
-                x = block(x, mask)
-            if i == 0 and self.subsampling > 1:
-                x, lengths, mask = average_frames(x, lengths, self.subsampling)
-            convolved = x  # of the last stage, for an auxiliary head
-            x = transformer(x, mask)
-        y = self.norm(x) * mask[..., None].to(x.dtype)
-        return (y, lengths, convolved) if middle else (y, lengths)
-
     def open_stream(self) -> "CausalStream":
         return CausalStream(self)
-
-    def layer_groups(self) -> List[List[nn.Module]]:
-        """Front-end; then block by block, a stage's transformer block behind its convolutions."""
-        groups: List[List[nn.Module]] = [[self.frontend]]
-        for blocks, transformer in zip(self.conv_stages, self.transformers):
-            groups += [[layer] for layer in (*blocks, transformer)]
-        groups[-1].append(self.norm)
-        return groups
 
 
 class CausalStream(EncoderStream):

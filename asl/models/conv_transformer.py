@@ -83,7 +83,54 @@ class TransformerBlock(nn.Module):
         return x + self.drop_path(self.feed(self.norm_feed(x))) * inside
 
 
-class ConvTransformer(Encoder):
+class StagedEncoder(Encoder):
+    """Stages of convolution blocks, each closed by a transformer block; a subclass makes the layers.
+
+    Attributes:
+        frontend, conv_stages (a list of blocks each), transformers, norm: the layers, from input to output.
+    """
+
+    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
+        mask = length_mask(lengths, features.shape[1])
+        x = convolved = self.frontend(features, mask)
+        for i, (blocks, transformer) in enumerate(zip(self.conv_stages, self.transformers)):
+            for block in blocks:
+                x = block(x, mask)
+            if i == 0:
+                if self.subsampling > 1:
+                    x, lengths, mask = average_frames(x, lengths, self.subsampling)
+                x = self.placed(x, mask)
+            convolved = x  # of the last stage, for an auxiliary head
+            x = transformer(x, mask)
+        y = self.norm(x) * mask[..., None].to(x.dtype)
+        return (y, lengths, convolved) if middle else (y, lengths)
+
+    def placed(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The frames before the first transformer block, told where in the clip they are; here they are not."""
+        return x
+
+    def layer_groups(self) -> List[List[nn.Module]]:
+        """Front-end; then block by block, a stage's transformer block behind its convolutions."""
+        groups: List[List[nn.Module]] = [[self.frontend]]
+        for blocks, transformer in zip(self.conv_stages, self.transformers):
+            groups += [[layer] for layer in (*blocks, transformer)]
+        groups[-1].append(self.norm)
+        return groups
+
+
+def check_sizes(dim: int, kernel: int, heads: int) -> None:
+    """AslError: an even kernel, or heads that do not divide the channels."""
+    if kernel % 2 == 0:
+        raise AslError(
+            f"encoder: kernel={kernel} has no middle frame; give an odd number, as {kernel + 1}"
+        )
+    if dim % heads:
+        raise AslError(
+            f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
+        )
+
+
+class ConvTransformer(StagedEncoder):
     """Stages of convolution blocks, each closed by a transformer block.
 
     Args:
@@ -120,14 +167,7 @@ class ConvTransformer(Encoder):
         frontend: Optional[FrontEndMaker] = None,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise AslError(
-                f"encoder: kernel={kernel} has no middle frame; give an odd number, as {kernel + 1}"
-            )
-        if dim % heads:
-            raise AslError(
-                f"encoder: dim={dim} cannot be shared by heads={heads}; give a multiple of {heads}"
-            )
+        check_sizes(dim, kernel, heads)
         self.output_dim, self.middle_dim, self.subsampling = dim, dim, subsampling
         self.frontend = (frontend or PartFrontEnd)(feature_parts, part_dim, dim, dropout)
         self.conv_stages = nn.ModuleList(
@@ -139,26 +179,6 @@ class ConvTransformer(Encoder):
         )
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, features: Tensor, lengths: Tensor, middle: bool = False) -> Tuple[Tensor, ...]:
-        mask = length_mask(lengths, features.shape[1])
-        x = convolved = self.frontend(features, mask)
-        for i, (blocks, transformer) in enumerate(zip(self.conv_stages, self.transformers)):
-            for block in blocks:
-                x = block(x, mask)
-            if i == 0:
-                if self.subsampling > 1:
-                    x, lengths, mask = average_frames(x, lengths, self.subsampling)
-                positions = sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
-                x = (x + positions) * mask[..., None].to(x.dtype)
-            convolved = x  # of the last stage, for an auxiliary head
-            x = transformer(x, mask)
-        y = self.norm(x) * mask[..., None].to(x.dtype)
-        return (y, lengths, convolved) if middle else (y, lengths)
-
-    def layer_groups(self) -> List[List[nn.Module]]:
-        """Front-end; then block by block, a stage's transformer block behind its convolutions."""
-        groups: List[List[nn.Module]] = [[self.frontend]]
-        for blocks, transformer in zip(self.conv_stages, self.transformers):
-            groups += [[layer] for layer in (*blocks, transformer)]
-        groups[-1].append(self.norm)
-        return groups
+    def placed(self, x: Tensor, mask: Tensor) -> Tensor:
+        positions = sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
+        return (x + positions) * mask[..., None].to(x.dtype)
