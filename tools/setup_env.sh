@@ -91,7 +91,7 @@ obstacle() {
 
 # state N: what an environment of set N is made from, as one line; it is whole where its marker says the same.
 state() {
-  cat "$(constraints "$1")" "$root/setup.py" | cksum | sed "s/^/set $1 /; s|\$| $k2_index|"
+  cat "$(constraints "$1")" "$root/tools/k2-set2.txt" "$root/setup.py" | cksum | sed "s/^/set $1 /; s|\$| $k2_index|"
 }
 
 is_whole() { [ "$(cat "$marker" 2>/dev/null)" = "$(state "$1")" ] && "$dir/bin/python" -c 'import asl' 2>/dev/null; }
@@ -154,10 +154,14 @@ make() {
   if [ "$1" = 1 ] && ! has_k2; then
     quietly "k2 from $k2_index" "$root/tools/install_k2.sh" --index "$k2_index" --python "$dir/bin/python" || return 1
   fi
-  if [ "$1" = 2 ]; then extra=(k2 torchaudio); fi
+  if [ "$1" = 2 ]; then extra=(graphviz torchaudio); fi # graphviz: k2 asks for it
   pins "$1" > "$dir/constraints.txt"
   quietly "packages (2 to 5 GB the first time)" "$dir/bin/python" -m pip install --disable-pip-version-check \
     -c "$dir/constraints.txt" -e "${root}[video,dev]" ${extra[@]+"${extra[@]}"} || return 1
+  if [ "$1" = 2 ] && ! "$dir/bin/python" -c 'import k2' 2>/dev/null; then
+    quietly "k2" "$dir/bin/python" -m pip install --disable-pip-version-check --force-reinstall --no-deps \
+      -r "$root/tools/k2-set2.txt" || return 1
+  fi
   quietly "proof: importing them" "$dir/bin/python" -c "$proof" "$1" || return 1
   state "$1" > "$marker"
 }
