@@ -104,7 +104,7 @@ def decode(
         prior_scale: so many times the tokens' log priors (EXP/prior.json of asl prior) are taken off the log-probs
             before they meet the graph; default 0, or what was tuned. Of several networks the priors are averaged, too.
         tuned: folder of asl tune; its scales, penalty and beam are taken where none are given here. For method
-            attention that of asl tune attention.
+            attention that of asl tune attention, with its beam size, longest length and no-repeat, too.
         lattice: false: the best path alone, several times as fast, without n-best and confidences.
         mbr: put the reading of least expected word errors first, not the most probable one.
         rescore: a language model that takes the place of the graph's grammar: an .arpa file (the lattices are

@@ -122,7 +122,7 @@ def tune_attention(
     result = {
         "method": "attention", **dict(zip(AXES, best.place)), "lm": lm, "bleu": round(best.bleu, 4), "n": len(references),
         "n_missing": len(missing),
-        "at_the_edge_of": _edges(axes, best.place), "split": split, "beam_size": beam_size,
+        "at_the_edge_of": _edges(axes, best.place) if values.max() > values.min() else [], "split": split, "beam_size": beam_size,
         "max_length": way.beam.max_length, "no_repeat": way.beam.no_repeat, "case": case, "tokenize": tokenize,
         **network_facts(networks.exps), "axes": dict(zip(AXES, axes)), "search_seconds": round(float(seconds.sum()), 3),
         "command": shlex.join(["asl", *sys.argv[1:]]), **experiment.git_state(),
@@ -162,7 +162,7 @@ def with_tuned(given: AttentionSetting, folder: PathLike) -> AttentionSetting:
     whole = isinstance(best, dict) and best.get("method") == "attention"
     if not whole or not all(isinstance(best.get(name), (int, float)) for name in AXES):
         raise AslError(f"{path} is not of asl tune attention, or not whole; run asl tune attention --out {folder}")
-    tuned = {name: best[name] for name in ("length_penalty", "ctc_weight")}
+    tuned = {name: best.get(name) for name in ("length_penalty", "ctc_weight", "beam_size", "max_length", "no_repeat")}
     if best["lm_scale"] > 0:
         tuned.update(lm=best.get("lm"), lm_scale=best["lm_scale"])
     elif given.lm_scale is not None and given.lm is None:

@@ -200,8 +200,9 @@ def test_what_is_tuned_is_the_best_of_all_and_decodes_as_it_was_measured(project
         decode("exp/a", out="point", beam_size=3, nbest=1, length_penalty=penalty, ctc_weight=weight, **fused)
         main(["score", "--decode", "point", "--metric", "bleu"])
         assert read_json("point/result.json")["metrics"]["bleu"]["value"] == pytest.approx(float(row[3]), abs=0.006)
-    decode("exp/a", out="best", beam_size=3, tuned="tuned", length_penalty=0.7)
+    decode("exp/a", out="best", tuned="tuned", length_penalty=0.7)
     options = read_json("best/decode.json")["options"]
+    assert options["beam_size"] == 3, "as wide as it was tuned with"
     assert options["length_penalty"] == 0.7 and options["ctc_weight"] == best["ctc_weight"]
     assert options.get("lm_scale", 0.0) == best["lm_scale"]
     with pytest.raises(AslError, match="--lm-scales without a language model"):
