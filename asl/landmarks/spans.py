@@ -1,0 +1,230 @@
+"""Clips out of a video: one decoding for all its spans, a fresh tracker for each.
+
+A span is [start, end) in seconds since the video's first frame. A frame belongs to it if its time lies in it, give
+or take a tenth of a frame, so that adjoining spans share no frame and lose none. Spans may overlap: each has its
+tracker. Decoding stops after the last span.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from asl.common.errors import AslError
+from asl.landmarks.estimator import Estimator, Found, Tracker
+from asl.landmarks.time_grid import NOT_KNOWN, Grid, Picker, constant_grid
+from asl.landmarks.video import CutShort, VideoInfo, probe_video, read_frames
+
+
+class Span(NamedTuple):
+    """A clip of a video: ``[start, end)`` in seconds; None: from the video's beginning, to its end."""
+
+    id: str
+    start: Optional[float] = None
+    end: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The landmarks of one clip.
+
+    Attributes:
+        id: the span's.
+        parts: each part ``(frames, points, coordinates)`` float32, NaN where not found, on a constant grid of time.
+            No frames: nothing could be extracted, and ``problems`` says why.
+        fps: the grid's frames per second.
+        times: ``(frames,)`` float64, seconds in the video of the frame that each row was found in.
+        width, height: of the upright picture in pixels.
+        decoded: frames of the video that were decoded until this clip was finished; the last clip's is what the
+            video cost.
+        problems: what is wrong, a sentence each that begins with its kind (``PROBLEMS``) and a colon.
+    """
+
+    id: str
+    parts: Dict[str, np.ndarray]
+    fps: Fraction
+    times: np.ndarray
+    width: int
+    height: int
+    decoded: int
+    problems: Tuple[str, ...] = ()
+
+
+# kinds of problems -> what is meant
+PROBLEMS = {
+    "cut short": "the video ends or breaks off inside of the clip, and its header says it goes on",
+    "past the end": "the span begins or ends after the video's end",
+    "no frames": "no frame of the video lies in the span",
+    "missing frames": "numbers are missing among the frames of a folder; the rows are NaN",
+    "no hands": "no hand found in any frame",
+    "nobody": "no person found in any frame",
+    "rate": "the header's frames per second are not those that the frames have, or no camera's",
+    "variable rate": "the frames come at varying distances and were put on a constant grid",
+    "size": "the picture is too small, or its size changes",
+}
+_SMALLEST = 96  # pixels; MediaPipe's hand model alone sees 224
+_RATES = (10, 120)  # frames per second, at which signing is filmed
+
+
+class _Clip:
+    """One span while the video runs."""
+
+    def __init__(self, span: Span, info: VideoInfo, rate: Optional[Fraction]):
+        self.span = span
+        slack = 0.1 / float(info.fps)
+        self.first = -np.inf if span.start is None else span.start - slack
+        self.last = np.inf if span.end is None else span.end - slack
+        self.picker = Picker(rate, info.fps) if rate is not None and rate < info.fps else None
+        self.tracker: Optional[Tracker] = None
+        self.times: List[float] = []  # of all its frames
+        self.looked: List[int] = []  # which of them a tracker has seen
+        self.found: List[Found] = []
+
+    def wants(self, time: float) -> bool:
+        """Whether the picture at ``time`` is looked at for this clip."""
+        return self.first <= time < self.last and (self.picker is None or self.picker.wants(time))
+
+    def see(self, time: float, image: np.ndarray, estimator: Estimator) -> None:
+        """Look at one picture."""
+        if self.tracker is None:
+            self.tracker = estimator.new_tracker()
+        if self.picker is not None:
+            self.picker.take(time)
+        self.looked.append(len(self.times))
+        self.found.append(self.tracker(image))
+
+    def close(self) -> None:
+        """No more frames for it."""
+        if self.tracker is not None:
+            self.tracker.close()
+            self.tracker = None
+
+
+def extract_spans(
+    path: Union[str, Path],
+    spans: Sequence[Span],
+    estimator: Estimator,
+    fps: Optional[Fraction] = None,
+    rate: Optional[Fraction] = None,
+    new_frame: Optional[Callable[[], None]] = None,
+) -> Iterator[Extracted]:
+    """Extract the landmarks of clips of one video, in one decoding.
+
+    Args:
+        path: a video file or a folder of numbered frames.
+        spans: the clips, in any order; they may overlap.
+        estimator: what finds landmarks.
+        fps: frames per second of a folder of frames.
+        rate: rows per second of the result; frames that are not needed for it are not looked at. None: the
+            video's own rate, put on a constant grid where it varies (``asl.landmarks.time_grid``).
+        new_frame: called, with nothing, after every picture that was looked at, for a progress bar.
+
+    Yields:
+        The clips, each as soon as its last frame was seen. One that has no frames is yielded too, with the reason.
+
+    Raises:
+        AslError: a span without length; the video is absent, empty, or nothing of it can be decoded; the estimator
+            failed on a picture.
+    """
+    for span in spans:
+        begin, end = span.start or 0.0, np.inf if span.end is None else span.end
+        if not 0 <= begin < end:
+            raise AslError(f"{path}: clip {span.id} goes from {begin} s to {end} s; its end has to be after its start")
+    info = probe_video(path, fps)
+    clips = sorted((_Clip(span, info, rate) for span in spans), key=lambda clip: (clip.last, clip.first))
+    decoded, time, cut, sizes = 0, 0.0, None, {}
+    try:
+        try:
+            for frame in read_frames(path, fps, lambda t: any(clip.wants(t) for clip in clips)):
+                while clips and clips[0].last <= frame.time:
+                    yield _finish(clips.pop(0), info, rate, decoded, None, None)
+                if not clips:
+                    return
+                decoded, time = frame.index + 1, frame.time
+                for clip in clips:
+                    if clip.first <= time:
+                        if frame.image is not None and clip.wants(time):
+                            _see(clip, path, frame, estimator)
+                            if new_frame is not None:
+                                new_frame()
+                        clip.times.append(time)
+        except CutShort as error:
+            cut = str(error)
+        while clips:
+            yield _finish(clips.pop(0), info, rate, decoded, time, cut)
+    finally:
+        for clip in clips:
+            clip.close()
+
+
+def _see(clip: _Clip, path, frame, estimator: Estimator) -> None:
+    try:
+        clip.see(frame.time, frame.image, estimator)
+    except (RuntimeError, ValueError) as error:
+        raise AslError(f"{path}: frame {frame.index} of clip {clip.span.id} stopped the estimator ({error})") from error
+
+
+def _finish(
+    clip: _Clip, info: VideoInfo, rate: Optional[Fraction], decoded: int, end: Optional[float], cut: Optional[str]
+) -> Extracted:
+    """The clip as it is now; ``end``: the time of the video's last frame, where that came before the clip's end."""
+    clip.close()
+    problems: List[str] = []
+    if cut is not None:
+        problems.append(f"cut short: {cut}")
+    elif end is not None:
+        problems += _past_the_end(clip, info, end)
+    if not clip.found:
+        if not problems:
+            problems.append(f"no frames: none between {clip.span.start} s and {clip.span.end} s")
+        parts: Dict[str, np.ndarray] = {}
+        return Extracted(clip.span.id, parts, rate or info.fps, np.zeros(0), info.width, info.height, decoded, tuple(problems))
+    held = not info.path.is_dir()
+    grid = constant_grid(np.array(clip.times), info.fps, rate, held, np.array(clip.looked))
+    parts = {name: np.stack([found[name] for found in clip.found])[grid.rows] for name in clip.found[0]}
+    for part in parts.values():
+        part[grid.rows == NOT_KNOWN] = np.nan
+    problems += _rate_problems(grid, info, held) + _size_problems(info) + _found_problems(parts)
+    return Extracted(clip.span.id, parts, grid.fps, grid.times, info.width, info.height, decoded, tuple(problems))
+
+
+def _past_the_end(clip: _Clip, info: VideoInfo, end: float) -> List[str]:
+    step = float(1 / info.fps)
+    length = f"the video has {end + step:.2f} s"
+    if clip.first > end:
+        return [f"past the end: begins at {clip.span.start:.2f} s, {length}"]
+    if np.isfinite(clip.last) and clip.last - end > 2.5 * step:
+        return [f"past the end: ends at {clip.span.end:.2f} s, {length}"]
+    return []
+
+
+def _rate_problems(grid: Grid, info: VideoInfo, held: bool) -> List[str]:
+    said, problems = f"{float(info.fps):.6g} frames a second", []
+    if not held:
+        lost = int((grid.rows == NOT_KNOWN).sum())
+        if lost:
+            problems.append(f"missing frames: {lost} of {len(grid.rows)} numbers have no picture")
+    elif not grid.constant:
+        problems.append(f"variable rate: put on a grid of {float(grid.fps):.6g} frames a second")
+    elif grid.own != info.fps:
+        problems.append(f"rate: the header says {said}, the frames come at {float(grid.own):.6g}")
+    if not _RATES[0] <= grid.own <= _RATES[1]:
+        problems.append(f"rate: {float(grid.own):.6g} frames a second is not between {_RATES[0]} and {_RATES[1]}")
+    return problems
+
+
+def _size_problems(info: VideoInfo) -> List[str]:
+    if min(info.width, info.height) < _SMALLEST:
+        return [f"size: a picture of {info.width} x {info.height} pixels is too small to see fingers"]
+    return []
+
+
+def _found_problems(parts: Dict[str, np.ndarray]) -> List[str]:
+    found = {name: bool(np.isfinite(part[..., 0]).any()) for name, part in parts.items()}
+    if not any(found.values()):
+        return ["nobody: no person found in any frame"]
+    if not (found["left_hand"] or found["right_hand"]):
+        return ["no hands: no hand found in any frame"]
+    return []
