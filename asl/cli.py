@@ -43,6 +43,7 @@ COMMANDS: Dict[str, Command] = {
     "lexicon": Command("asl.lang.subunits_command:lexicon", "other units for the words: phonology, sentencepiece"),
     "lexicon codes": Command("asl.tasks.lexicon_codes:lexicon_codes", "units that pre-training found, for the words"),
     "lexicon oov": Command("asl.data.oov:out_of_vocabulary", "which words of a split the lexicon lacks"),
+    "landmarks extract": Command("asl.data.extracting:extract_landmarks", "videos -> landmark files, at any size"),
     "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
     "stitch": Command("asl.data.stitching:stitch", "words of aligned sentences -> new sentences to train on"),
     "stitch isolated": Command(

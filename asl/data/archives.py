@@ -19,17 +19,13 @@ import numpy as np
 from asl.common.errors import AslError
 from asl.common.files import hash_paths
 from asl.common.jsonl import read_jsonl, write_jsonl
+from asl.data.recorded import ManifestMismatch, Row, has_video, read_pairs, recorded_rate, source_file
 from asl.data.storage import make_cut, write_archive
+from asl.data.videos import landmark_file, read_done, video_clip
 
 # An archive is built in memory: so many clips, or frames (of Holistic's 543 points: 87 MB), at most.
 MAX_CLIPS = 256
 MAX_FRAMES = 20_000
-
-Row = Dict[str, Any]
-
-
-class ManifestMismatch(AslError):
-    """A landmark file is not the one that stage 1 wrote down."""
 
 
 @dataclass
@@ -56,6 +52,11 @@ class ArchiveJob:
     tracking: bool = True
     key: str = ""
 
+    @property
+    def clips(self) -> Path:
+        """Where the landmarks are that were extracted from videos."""
+        return self.path.parent / "clips"
+
 
 def plan_archives(
     data_dir: Path, split: str, layout: Optional[str], tracking: bool = True
@@ -69,7 +70,7 @@ def plan_archives(
     runs: List[List[Tuple[Row, Row]]] = []
     frames = MAX_FRAMES
     code = _code_hash()
-    for recording, supervision in _pairs(folder):
+    for recording, supervision in read_pairs(folder):
         length = recording["num_samples"] // (1001 if recording["sampling_rate"] > 10_000 else 1)
         if frames + length > MAX_FRAMES or len(runs[-1]) == MAX_CLIPS:
             runs.append([])
@@ -86,33 +87,12 @@ def plan_archives(
     return jobs
 
 
-def _pairs(folder: Path) -> Iterator[Tuple[Row, Row]]:
-    names = [folder / f"{kind}.jsonl.gz" for kind in ("recordings", "supervisions")]
-    recordings, supervisions = (read_jsonl(name) for name in names)
-    seen = set()
-    for number, recording in enumerate(recordings, 1):
-        supervision = next(supervisions, {})
-        clip_id = recording.get("id")
-        if clip_id is None or supervision.get("recording_id") != clip_id:
-            raise AslError(
-                f"{names[1]} line {number}: of recording {supervision.get('recording_id')!r}, but {names[0]} "
-                f"has {clip_id!r} there; they must list the same clips in the same order: run stage 1 again"
-            )
-        if clip_id in seen:
-            raise AslError(f"{names[0]} line {number}: {clip_id!r} is listed twice; run stage 1 again")
-        seen.add(clip_id)
-        yield recording, supervision
-    extra = next(supervisions, None)
-    if extra is not None:
-        raise AslError(f"{names[1]}: {extra.get('id')!r} has no recording in {names[0]}; run stage 1 again")
-
-
 def _code_hash() -> str:
     """Archives made by other code than this are made again."""
     package = Path(__file__).parent.parent
     rooms = {
         "common": ("rates",),
-        "data": ("archives", "storage"),
+        "data": ("archives", "recorded", "storage", "videos"),
         "landmarks": ("face_mesh", "layouts", "pose_files", "reading", "tracking"),
     }
     return hash_paths(package / room / f"{name}.py" for room, names in rooms.items() for name in names)
@@ -122,15 +102,14 @@ def _key(job: ArchiveJob, code: str) -> str:
     digest = hashlib.sha256(f"{code} {job.path.name} {job.layout} {job.tracking}\n".encode())
     for recording, supervision in job.rows:
         digest.update(json.dumps([recording, supervision], sort_keys=True).encode())
-        with contextlib.suppress(OSError):
-            stat = os.stat(source_file(recording, job.folder))
-            digest.update(f" {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        files = [source_file(recording, job.folder)]
+        if has_video(recording, supervision, job.folder):
+            files.append(landmark_file(job.clips, recording["id"]))
+        for file in files:
+            with contextlib.suppress(OSError):
+                stat = os.stat(file)
+                digest.update(f" {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def source_file(recording: Row, folder: Path) -> Path:
-    """Return the landmark file of a recording; its path stands in the manifest relative to ``folder``."""
-    return Path(os.path.normpath(os.path.join(os.path.realpath(folder), recording["sources"][0]["source"])))
 
 
 def read_index(job: ArchiveJob) -> Optional[Row]:
@@ -168,11 +147,12 @@ def make_archive(job: ArchiveJob) -> Row:
         try:
             array, layout, fps, counts = _read_clip(recording, supervision, job)
         except AslError as e:
-            kind = _kind(e, recording, job)
+            kind = _kind(e, source_file(recording, job.folder))
             failed.append({"id": clip_id, "split": job.split, "kind": kind, "reason": str(e)})
             continue
         arrays.append((clip_id, array))
-        cuts.append(make_cut(recording, supervision, array, fps, layout, f"../landmarks/{job.path.name}"))
+        timed = {**supervision, "duration": len(array) * fps.denominator / fps.numerator}  # headers of videos lie
+        cuts.append(make_cut(recording, timed, array, fps, layout, f"../landmarks/{job.path.name}"))
         layouts.setdefault(layout, clip_id)
         add_counts(stats, {**counts, "clips": 1, "frames": len(array)})
     write_archive(job.path, arrays)
@@ -188,10 +168,16 @@ def add_counts(total: Dict[str, float], counts: Dict[str, Any]) -> None:
         total[name] = total.get(name, 0) + value
 
 
-def _kind(error: AslError, recording: Row, job: ArchiveJob) -> str:
+class NotExtracted(AslError):
+    """A clip has a video, and no landmarks were extracted from it."""
+
+
+def _kind(error: AslError, path: Path) -> str:
+    if isinstance(error, NotExtracted):
+        return "not_extracted"
     if isinstance(error, ManifestMismatch):
         return "changed"
-    return "unusable" if source_file(recording, job.folder).is_file() else "missing"
+    return "unusable" if path.is_file() else "missing"
 
 
 @functools.lru_cache(maxsize=2)  # the clips of a video come one after the other
@@ -208,18 +194,17 @@ def _read_clip(
     """Return array ``(frames, points, dims)``, layout, fps and what tracking counted.
 
     ``source_frames`` in the supervision's ``custom`` says which frames of the file are the clip; without it all are.
+    The landmarks of a video have their own length and rate: its header, which stage 1 read, is often wrong.
     """
-    from asl.landmarks.reading import read_landmarks
     from asl.landmarks.tracking import settle_hands
 
-    path = source_file(recording, job.folder)
-    span = (supervision.get("custom") or {}).get("source_frames")
-    if span is None:
-        clip = read_landmarks(path, job.layout)
+    path, clip = _read_source(recording, supervision, job)
+    rate, samples = recording["sampling_rate"], recording["num_samples"]
+    if has_video(recording, supervision, job.folder):
+        assert clip.fps is not None  # asl.landmarks.npz_files writes it
+        fps = clip.fps
     else:
-        clip = _read_whole(path, job.layout, path.stat().st_mtime_ns if path.is_file() else 0)
-        clip = replace(clip, array=clip.array[slice(*span)].copy())
-    fps = _fps(recording, len(clip.array), path)
+        fps = recorded_rate(rate, samples, len(clip.array), path)
     array, counts = settle_hands(clip, job.tracking)
     if counts:
         counts = {**counts, "stale_clips": int(counts["stale"] > 0)}
@@ -228,15 +213,21 @@ def _read_clip(
     return array, clip.layout, fps, counts
 
 
-def _fps(recording: Row, frames: int, path: Path) -> Fraction:
-    """Return the recording's fps: its sampling rate over the samples that one frame lasts."""
-    rate, samples = recording["sampling_rate"], recording["num_samples"]
-    hop, rest = divmod(samples, frames) if frames else (0, samples)
-    fps = Fraction(rate, max(hop, 1))
-    ntsc = rate in (24_000, 30_000, 60_000, 120_000)
-    if rest or fps.numerator != rate or hop > 1001 or (ntsc and hop != 1001):
-        raise ManifestMismatch(
-            f"{path} has {frames} frames, but stage 1 wrote down {recording['duration']:.3f} s at a rate of "
-            f"{rate} / frame; it was changed since: run stage 1 again"
-        )
-    return fps
+def _read_source(recording: Row, supervision: Row, job: ArchiveJob) -> Tuple[Path, Any]:
+    """The landmark file of a clip, and what is the clip's of it."""
+    from asl.landmarks.reading import read_landmarks
+
+    path = source_file(recording, job.folder)
+    if has_video(recording, supervision, job.folder):
+        video = video_clip(recording, supervision, job.folder, job.clips)
+        if not video.out.is_file():
+            raise NotExtracted(f"{path}: no landmarks were extracted from it; asl landmarks extract does, and its "
+                               "report, landmarks/extract.json, says what is wrong with the clip")
+        if read_done(video) is None:
+            raise ManifestMismatch(f"{video.out} was not extracted from {path} as it is now; extract it again")
+        return video.out, read_landmarks(video.out, job.layout)
+    span = (supervision.get("custom") or {}).get("source_frames")
+    if span is None:
+        return path, read_landmarks(path, job.layout)
+    clip = _read_whole(path, job.layout, path.stat().st_mtime_ns if path.is_file() else 0)
+    return path, replace(clip, array=clip.array[slice(*span)].copy())

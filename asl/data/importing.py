@@ -5,19 +5,18 @@ import itertools
 import math
 import os
 import re
-import threading
-import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from asl.common.errors import AslError
 from asl.common.files import remove_leftovers, write_json
 from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archives, read_index, read_index_cuts
+from asl.data.executors import end_with
+from asl.data.recorded import list_splits
 from asl.data.storage import write_cuts
 
-_ORDER = ("train", "val", "test")
 _ARCHIVE = re.compile(r"(.+-\d{5})\.(?:h5|jsonl\.gz)")
-_KINDS = ("missing", "changed", "unusable")
+_KINDS = ("missing", "not_extracted", "changed", "unusable")
 
 
 def import_landmarks(
@@ -31,7 +30,7 @@ def import_landmarks(
     """Import landmark files into archives and write the cuts (stage 2).
 
     Reads ``<data>/<split>/{recordings,supervisions}.jsonl.gz`` of every split; a recording's source is its
-    landmark file (.npy, .npz, .pose). Hands in the order of detection are tracked into a left and a right
+    landmark file (.npy, .npz, .pose), or a video that asl landmarks extract made a landmark file of. Hands in the order of detection are tracked into a left and a right
     one, and hands left over from the clip before are masked. Writes ``<data>/landmarks/<split>-00000.h5``
     and so on, ``<data>/<split>/cuts.jsonl.gz`` and ``<data>/landmarks/report.json``.
 
@@ -45,7 +44,8 @@ def import_landmarks(
         tracking: find out which hand is which; false leaves each frame's hands in the order of detection and
             masks nothing (to see what tracking brings).
         max_failures: share of a split's clips (0 to 1) that may be unusable and are then left out: the file
-            is missing, changed since stage 1, cut short, of the wrong shape, or nothing was found in it. With
+            is missing or not extracted, changed since stage 1, cut short, of the wrong shape, or nothing was found in
+            it. With
             more than that no cuts are written. All are listed in report.json either way.
         force: make all archives again.
 
@@ -65,7 +65,7 @@ def import_landmarks(
 
         get_layout(layout)
     root = Path(data)
-    plan = {split: plan_archives(root, split, layout, tracking) for split in _splits(root)}
+    plan = {split: plan_archives(root, split, layout, tracking) for split in list_splits(root)}
     remove_leftovers(root)
     todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
     # Archives change under the cuts that point into them: until they are whole there are no cuts.
@@ -86,15 +86,6 @@ def import_landmarks(
         write_cuts(root / split / "cuts.jsonl.gz", itertools.chain.from_iterable(map(read_index_cuts, jobs)))
     _remove_unlisted(root / "landmarks", plan)
     return report
-
-
-def _splits(root: Path) -> List[str]:
-    """The splits that have manifests, train, val and test first."""
-    found = {p.parent.name for p in root.glob("*/recordings.jsonl.gz")}
-    if not found:
-        raise AslError(f"{root} has no <split>/recordings.jsonl.gz; run stage 1 (asl prepare) first: it "
-                       "writes none where the corpus has no landmarks, and says so")
-    return sorted(found, key=lambda s: (_ORDER.index(s) if s in _ORDER else len(_ORDER), s))
 
 
 def _remove_unlisted(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
@@ -120,7 +111,7 @@ def _made(jobs: List[ArchiveJob], nj: int) -> Iterator[Any]:
     if nj <= 1:
         yield from ((job, make_archive(job)) for job in jobs)
         return
-    with concurrent.futures.ProcessPoolExecutor(nj, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(nj, initializer=end_with, initargs=(os.getpid(),)) as pool:
         futures = {pool.submit(make_archive, job): job for job in jobs}
         try:
             for future in concurrent.futures.as_completed(futures):
@@ -133,17 +124,6 @@ def _made(jobs: List[ArchiveJob], nj: int) -> Iterator[Any]:
         finally:
             for future in futures:
                 future.cancel()
-
-
-def _end_with(parent: int) -> None:
-    """End this worker when its parent is gone: one that was killed cannot tell its workers."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _report(plan: Dict[str, List[ArchiveJob]]) -> Dict[str, Any]:
