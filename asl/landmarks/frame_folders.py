@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import List, NamedTuple, Sequence, Tuple
 
+import numpy as np
+
 from asl.common.errors import AslError
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -63,6 +65,28 @@ def list_frames(folder: Path) -> FrameFiles:
     if all(step % stride == 0 for step in steps):
         steps = [step // stride for step in steps]
     return FrameFiles(tuple(files[i] for i in order), tuple(steps))
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """One picture, ``(height, width, 3)`` uint8 RGB, turned as its EXIF data say.
+
+    Raises:
+        AslError: gone, empty, cut short (decoders fill up what is missing, so its last bytes are looked at), or no
+            picture.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AslError(f"{path}: cannot be read ({error.strerror}); check the corpus folder") from error
+    if not data:
+        raise AslError(f"{path}: empty file; copy it again")
+    end = b"IEND" if path.suffix.lower() == ".png" else b"\xff\xd9"
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if end in data[-1024:] else None
+    if picture is None:
+        raise AslError(f"{path}: cut short or not a picture; copy it again")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _is_frame(entry: Path) -> bool:

@@ -5,23 +5,26 @@ As How2Sign's released landmarks were made: ``mediapipe`` 0.10.21 (the last rele
 its smoothing, whatever the video's rate: that is how MediaPipe's own Python interface feeds it.
 """
 
-import contextlib
-import os
 import re
-import sys
-import tempfile
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from asl.common.errors import AslError
 from asl.landmarks.estimator import Found
+from asl.landmarks.native_messages import NativeMessages
 
 _LAYOUTS = {468: "holistic543", 478: "holistic553"}
-_FIELDS = {3: ("x", "y", "z"), 4: ("x", "y", "z", "visibility")}
+_FIELDS = {
+    "pose": "pose_landmarks",
+    "face": "face_landmarks",
+    "left_hand": "left_hand_landmarks",
+    "right_hand": "right_hand_landmarks",
+    "pose_world": "pose_world_landmarks",
+}
 # What MediaPipe and TensorFlow Lite say on standard error at every start, whatever happens; all else is passed on.
 _NOISE = re.compile(
-    rb"INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog|[IW]\d{4} .*\.cc:\d+\] "
+    r"INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog|[IW]\d{4} .*\.cc:\d+\] "
 )
 
 
@@ -39,13 +42,12 @@ class HolisticEstimator:
     def __init__(self, face: int = 468, world: bool = False):
         if face not in _LAYOUTS:
             raise AslError(f"a face of {face} points; MediaPipe's has 468, or 478 with the irises")
+        self.messages = NativeMessages(_NOISE)
         try:
-            with _without_noise():
+            with self.messages.kept():
                 import mediapipe
         except ImportError as error:
-            raise AslError(
-                f"MediaPipe cannot be imported ({error}); install it: pip install 'asl[video]'"
-            ) from error
+            raise AslError(f"MediaPipe cannot be imported ({error}); install it: pip install 'asl[video]'") from error
         self.layout = _LAYOUTS[face]
         self.parts: Dict[str, Tuple[int, int]] = {
             "pose": (33, 4),
@@ -62,50 +64,51 @@ class HolisticEstimator:
             "face": face,
             "world": world,
         }
-        self._idle: List[Any] = []
+        self.idle: List[Any] = []  # of closed trackers
 
     def new_tracker(self) -> "HolisticTracker":
         """A tracker that has seen nothing yet."""
-        with _without_noise():
-            if self._idle:
-                graph = self._idle.pop()
+        from mediapipe.python.solutions.holistic import Holistic
+
+        self.messages.lines.clear()
+        with self.messages.kept():
+            if self.idle:
+                graph = self.idle.pop()
                 graph.reset()
             else:
-                from mediapipe.python.solutions.holistic import Holistic
-
-                refine = self.parts["face"][0] == 478
-                graph = Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=refine)
-        return HolisticTracker(graph, self.parts, self._idle)
+                refined = self.parts["face"][0] == 478
+                graph = Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=refined)
+        return HolisticTracker(graph, self)
 
     def close(self) -> None:
         """Free the models."""
-        while self._idle:
-            self._idle.pop().close()
+        while self.idle:
+            self.idle.pop().close()
 
 
 class HolisticTracker:
     """Follows one person through one clip; made by ``HolisticEstimator.new_tracker``."""
 
-    def __init__(self, graph: Any, parts: Dict[str, Tuple[int, int]], idle: List[Any]):
+    def __init__(self, graph: Any, estimator: HolisticEstimator):
         self._graph: Optional[Any] = graph
-        self._parts = parts
-        self._idle = idle
-        self._started = False
+        self._estimator = estimator
+        self._loud = True  # models are loaded with the first frame, that of the face's mesh with the first face
 
     def __call__(self, image: np.ndarray) -> Found:
         """Landmarks of the next frame, ``(height, width, 3)`` uint8 RGB, upright."""
-        if self._started:
-            results = self._graph.process(image)
-        else:  # the models are loaded with the first frame
-            with _without_noise():
+        assert self._graph is not None, "the tracker is closed"
+        if self._loud:
+            with self._estimator.messages.kept():
                 results = self._graph.process(image)
-            self._started = True
-        return {name: _points(getattr(results, f"{name}_landmarks" if name != "pose_world" else "pose_world_landmarks"), *shape) for name, shape in self._parts.items()}
+            self._loud = results.face_landmarks is None
+        else:
+            results = self._graph.process(image)
+        return {name: _points(getattr(results, _FIELDS[name]), *shape) for name, shape in self._estimator.parts.items()}
 
     def close(self) -> None:
         """The clip is over."""
         if self._graph is not None:
-            self._idle.append(self._graph)
+            self._estimator.idle.append(self._graph)
             self._graph = None
 
 
@@ -117,22 +120,3 @@ def _points(landmarks: Any, points: int, dims: int) -> np.ndarray:
     else:
         rows = [(p.x, p.y, p.z) for p in landmarks.landmark]
     return np.array(rows, dtype=np.float32)
-
-
-@contextlib.contextmanager
-def _without_noise() -> Iterator[None]:
-    """Keep what MediaPipe prints at every start off standard error; other lines are passed on at the end."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        shown = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(shown, 2)
-            os.close(shown)
-            kept.seek(0)
-            lines = [line for line in kept.readlines() if not _NOISE.match(line)]
-            if lines:
-                os.write(2, b"".join(lines))

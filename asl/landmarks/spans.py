@@ -8,14 +8,14 @@ tracker. Decoding stops after the last span.
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
 from asl.common.errors import AslError
 from asl.landmarks.estimator import Estimator, Found, Tracker
 from asl.landmarks.time_grid import NOT_KNOWN, Grid, Picker, constant_grid
-from asl.landmarks.video import CutShort, VideoInfo, probe_video, read_frames
+from asl.landmarks.video import CutShort, Frame, Video, VideoInfo, open_video
 
 
 class Span(NamedTuple):
@@ -63,6 +63,7 @@ PROBLEMS = {
     "rate": "the header's frames per second are not those that the frames have, or no camera's",
     "variable rate": "the frames come at varying distances and were put on a constant grid",
     "size": "the picture is too small, or its size changes",
+    "damaged": "the decoder reported errors in frames of the clip and showed what it could of them",
 }
 _SMALLEST = 96  # pixels; MediaPipe's hand model alone sees 224
 _RATES = (10, 120)  # frames per second, at which signing is filmed
@@ -81,19 +82,31 @@ class _Clip:
         self.times: List[float] = []  # of all its frames
         self.looked: List[int] = []  # which of them a tracker has seen
         self.found: List[Found] = []
+        self.sizes: Set[Tuple[int, int]] = set()
+        self.damaged = 0
 
     def wants(self, time: float) -> bool:
         """Whether the picture at ``time`` is looked at for this clip."""
         return self.first <= time < self.last and (self.picker is None or self.picker.wants(time))
 
-    def see(self, time: float, image: np.ndarray, estimator: Estimator) -> None:
-        """Look at one picture."""
-        if self.tracker is None:
-            self.tracker = estimator.new_tracker()
-        if self.picker is not None:
-            self.picker.take(time)
-        self.looked.append(len(self.times))
-        self.found.append(self.tracker(image))
+    def add(self, frame: Frame, info: VideoInfo, estimator: Estimator) -> bool:
+        """The next frame of the clip. Returns whether its picture was looked at."""
+        looks = frame.image is not None and self.wants(frame.time)
+        if looks:
+            if self.tracker is None:
+                self.tracker = estimator.new_tracker()
+            if self.picker is not None:
+                self.picker.take(frame.time)
+            try:
+                self.found.append(self.tracker(frame.image))
+            except (RuntimeError, ValueError) as error:
+                at = f"frame {frame.index} of clip {self.span.id}"
+                raise AslError(f"{info.path}: the estimator failed on {at} ({error}); look at the picture") from error
+            self.looked.append(len(self.times))
+            self.sizes.add(frame.image.shape[1::-1])
+        self.times.append(frame.time)
+        self.damaged += frame.damaged
+        return looks
 
     def close(self) -> None:
         """No more frames for it."""
@@ -132,38 +145,38 @@ def extract_spans(
         begin, end = span.start or 0.0, np.inf if span.end is None else span.end
         if not 0 <= begin < end:
             raise AslError(f"{path}: clip {span.id} goes from {begin} s to {end} s; its end has to be after its start")
-    info = probe_video(path, fps)
-    clips = sorted((_Clip(span, info, rate) for span in spans), key=lambda clip: (clip.last, clip.first))
-    decoded, time, cut, sizes = 0, 0.0, None, {}
+    with open_video(path, fps) as video:
+        yield from _run(video, [_Clip(span, video.info, rate) for span in spans], estimator, rate, new_frame)
+
+
+def _run(
+    video: Video,
+    clips: List[_Clip],
+    estimator: Estimator,
+    rate: Optional[Fraction],
+    new_frame: Optional[Callable[[], None]],
+) -> Iterator[Extracted]:
+    """Run the video once for ``clips``."""
+    clips.sort(key=lambda clip: (clip.last, clip.first))
+    info, decoded, time, cut = video.info, 0, None, None
     try:
         try:
-            for frame in read_frames(path, fps, lambda t: any(clip.wants(t) for clip in clips)):
+            for frame in video.frames(lambda t: any(clip.wants(t) for clip in clips)):
                 while clips and clips[0].last <= frame.time:
                     yield _finish(clips.pop(0), info, rate, decoded, None, None)
                 if not clips:
                     return
                 decoded, time = frame.index + 1, frame.time
                 for clip in clips:
-                    if clip.first <= time:
-                        if frame.image is not None and clip.wants(time):
-                            _see(clip, path, frame, estimator)
-                            if new_frame is not None:
-                                new_frame()
-                        clip.times.append(time)
+                    if clip.first <= time and clip.add(frame, info, estimator) and new_frame is not None:
+                        new_frame()
         except CutShort as error:
-            cut = str(error)
+            cut = error.lost
         while clips:
             yield _finish(clips.pop(0), info, rate, decoded, time, cut)
     finally:
         for clip in clips:
             clip.close()
-
-
-def _see(clip: _Clip, path, frame, estimator: Estimator) -> None:
-    try:
-        clip.see(frame.time, frame.image, estimator)
-    except (RuntimeError, ValueError) as error:
-        raise AslError(f"{path}: frame {frame.index} of clip {clip.span.id} stopped the estimator ({error})") from error
 
 
 def _finish(
@@ -186,7 +199,7 @@ def _finish(
     parts = {name: np.stack([found[name] for found in clip.found])[grid.rows] for name in clip.found[0]}
     for part in parts.values():
         part[grid.rows == NOT_KNOWN] = np.nan
-    problems += _rate_problems(grid, info, held) + _size_problems(info) + _found_problems(parts)
+    problems += _rate_problems(grid, info, held) + _picture_problems(clip, info) + _found_problems(parts)
     return Extracted(clip.span.id, parts, grid.fps, grid.times, info.width, info.height, decoded, tuple(problems))
 
 
@@ -215,10 +228,15 @@ def _rate_problems(grid: Grid, info: VideoInfo, held: bool) -> List[str]:
     return problems
 
 
-def _size_problems(info: VideoInfo) -> List[str]:
+def _picture_problems(clip: _Clip, info: VideoInfo) -> List[str]:
+    problems = []
+    if clip.damaged:
+        problems.append(f"damaged: the decoder reports errors in {clip.damaged} of {len(clip.times)} frames")
+    if len(clip.sizes) > 1:
+        problems.append("size: it changes: " + ", ".join(f"{w} x {h}" for w, h in sorted(clip.sizes)) + " pixels")
     if min(info.width, info.height) < _SMALLEST:
-        return [f"size: a picture of {info.width} x {info.height} pixels is too small to see fingers"]
-    return []
+        problems.append(f"size: a picture of {info.width} x {info.height} pixels is too small to see fingers")
+    return problems
 
 
 def _found_problems(parts: Dict[str, np.ndarray]) -> List[str]:

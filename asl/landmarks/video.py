@@ -7,20 +7,25 @@ bytes that its container misses, or by frames that do not come.
 """
 
 import contextlib
+import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Union
+from typing import Callable, Iterator, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
 from asl.common.errors import AslError
 from asl.common.rates import snap_rate
 from asl.landmarks.containers import has_index, missing_bytes
-from asl.landmarks.frame_folders import is_frame_folder, list_frames
+from asl.landmarks.frame_folders import is_frame_folder, list_frames, read_picture
+from asl.landmarks.native_messages import NativeMessages
 
 VIDEO_SUFFIXES = (
     ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .vob .ts .mts .m2ts .wmv .asf .flv .f4v .3gp .3g2 .ogv .mxf .dv".split()
 )
+_AGAIN = "copy or download it again"
+_CONVERT = "copy it again, or convert it to MP4 (H.264)"
+
 PathLike = Union[str, Path]
 
 
@@ -52,15 +57,26 @@ class Frame(NamedTuple):
         index: 0 for the video's first.
         time: seconds since the first frame.
         image: ``(height, width, 3)`` uint8 RGB, upright; None where ``wanted`` said no.
+        damaged: the decoder reported an error with this frame or one near to it, and showed what it could.
     """
 
     index: int
     time: float
     image: Optional[np.ndarray]
+    damaged: bool = False
 
 
 class CutShort(AslError):
-    """The video ends before its header says so; the frames before that were read."""
+    """The video ends before its header says so; the frames before that were read.
+
+    Args:
+        path: the video.
+        lost: what is missing.
+    """
+
+    def __init__(self, path: Path, lost: str):
+        super().__init__(f"{path}: cut short, {lost}; {_AGAIN}")
+        self.lost = lost
 
 
 def is_video(path: PathLike) -> bool:
@@ -79,11 +95,8 @@ def probe_video(path: PathLike, fps: Optional[Fraction] = None) -> VideoInfo:
     Raises:
         AslError: absent, empty, no video, no frame in it, or a folder without ``fps``.
     """
-    path = Path(path)
-    if path.is_dir():
-        return _probe_folder(path, fps)
-    with _opened(path) as capture:
-        return _file_info(path, capture, fps)
+    with open_video(path, fps) as video:
+        return video.info
 
 
 def read_frames(
@@ -98,136 +111,163 @@ def read_frames(
             ones are made from them) but not converted, which is cheaper. None: all.
 
     Raises:
-        AslError: as ``probe_video``; no frame, or none any more, can be decoded.
+        AslError: as ``probe_video``; no frame can be decoded.
         CutShort: after the last frame, where the video should go on.
     """
-    path = Path(path)
-    return _read_folder(path, fps, wanted) if path.is_dir() else _read_file(path, fps, wanted)
+    with open_video(path, fps) as video:
+        yield from video.frames(wanted)
+
+
+@contextlib.contextmanager
+def open_video(path: PathLike, fps: Optional[Fraction] = None) -> Iterator["Video"]:
+    """Open a video: ``info`` is its header, ``frames(wanted)`` its frames, as ``read_frames`` gives them, once.
+
+    Raises:
+        AslError: as ``probe_video``.
+    """
+    video = _Folder(Path(path), fps) if Path(path).is_dir() else _File(Path(path), fps)
+    try:
+        yield video
+    finally:
+        video.close()
+
+
+class Video(Protocol):
+    """An open video."""
+
+    info: VideoInfo
+
+    def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
+        """As ``read_frames``."""
+
+    def close(self) -> None:
+        """Let the file go."""
 
 
 # --- files ---
 
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """An open capture that turns pictures upright."""
-    import cv2
-
-    if not path.exists():
-        raise AslError(f"{path}: no such video; check the corpus folder")
-    if path.stat().st_size == 0:
-        raise AslError(f"{path}: empty file; copy or download it again")
-    with _quiet(cv2):
-        # FFmpeg by name: other backends take a file name with digits for a series of pictures
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # so that nobody has to turn them a second time
-    try:
-        if not capture.isOpened():
-            lost = missing_bytes(path)
-            if lost or (lost is not None and not has_index(path) and path.suffix.lower() in (".mp4", ".m4v", ".mov")):
-                raise AslError(f"{path}: cut short, {lost or 'its index is'} bytes missing; copy or download it again")
-            raise AslError(f"{path}: not a video that can be decoded here; copy it again, or convert it to MP4 (H.264)")
-        yield capture
-    finally:
-        capture.release()
+_FFMPEG = re.compile(r"\[[\w,.]+ @ 0x[0-9a-f]+\] |OpenCV: FFMPEG|\[ ?(WARN|ERROR|INFO):|Last message repeated")
+_HURT = re.compile(r"error|damaged|invalid|illegal|corrupt|overread|premature|partial|no jpeg|missing|fail", re.I)
 
 
-@contextlib.contextmanager
-def _quiet(cv2: Any) -> Iterator[None]:
-    """OpenCV's own warnings are left out: what is wrong is said by an error of ours."""
-    level = cv2.getLogLevel()
-    cv2.setLogLevel(0)
-    try:
-        yield
-    finally:
-        cv2.setLogLevel(level)
+class _File:
+    """A video file, open."""
 
+    def __init__(self, path: Path, fps: Optional[Fraction]):
+        import cv2
 
-def _file_info(path: Path, capture: Any, fps: Optional[Fraction]) -> VideoInfo:
-    import cv2
+        if not path.exists():
+            raise AslError(f"{path}: no such video; check the corpus folder")
+        if path.stat().st_size == 0:
+            raise AslError(f"{path}: empty file; {_AGAIN}")
+        self._cv2 = cv2
+        self._messages = NativeMessages(_FFMPEG)
+        try:
+            with self._messages.kept():
+                # FFmpeg by name: other backends take a file name with digits for a series of pictures. One thread:
+                # clips run beside each other, and what FFmpeg complains of belongs to the frame that was asked for.
+                self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+                self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # nobody has to turn the frames a second time
+            if not self._capture.isOpened():
+                raise AslError(f"{path}: {_why_not(path)}")
+            self.info = self._header(path, fps)
+        except AslError:
+            self.close()
+            raise
 
-    width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    said = snap_rate(capture.get(cv2.CAP_PROP_FPS))
-    rate = fps or said
-    if rate is None or width <= 0 or height <= 0:
-        raise AslError(f"{path}: its header has no picture of any rate and size; convert it to MP4 (H.264)")
-    frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    if frames <= 0:  # a live recording says neither its frames nor its length: they are counted
-        frames = 0
-        while capture.grab():
-            frames += 1
-    if frames == 0:
-        raise AslError(f"{path}: no frame of it can be decoded; copy it again, or convert it to MP4 (H.264)")
-    rotation = int(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
-    return VideoInfo(path, width, height, rate, frames, float(frames / (said or rate)), rotation)
+    def close(self) -> None:
+        if hasattr(self, "_capture"):
+            self._capture.release()
+        self._messages.close()
 
+    def _header(self, path: Path, fps: Optional[Fraction]) -> VideoInfo:
+        cv2, get = self._cv2, self._capture.get
+        width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
+        said = snap_rate(get(cv2.CAP_PROP_FPS))
+        rate = fps or said
+        if rate is None or width <= 0 or height <= 0:
+            raise AslError(f"{path}: its header has no picture of any rate and size; {_CONVERT}")
+        frames = int(get(cv2.CAP_PROP_FRAME_COUNT))
+        rotation = int(get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        if frames > 0:
+            return VideoInfo(path, width, height, rate, frames, float(frames / (said or rate)), rotation)
+        # A live recording says neither its frames nor its length: they are counted.
+        with self._messages.kept():
+            capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+            frames, time = 0, 0.0
+            while capture.grab():
+                frames, time = frames + 1, max(time, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            capture.release()
+        if frames == 0:
+            raise AslError(f"{path}: no frame of it can be decoded; {_CONVERT}")
+        return VideoInfo(path, width, height, rate, frames, time + float(1 / rate), rotation)
 
-def _read_file(path: Path, fps: Optional[Fraction], wanted: Optional[Callable[[float], bool]]) -> Iterator[Frame]:
-    import cv2
-
-    with _opened(path) as capture:
-        info = _file_info(path, capture, fps)
-        index, time = -1, 0.0
-        while capture.grab():
+    def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
+        cv2, capture, messages = self._cv2, self._capture, self._messages
+        step = float(1 / self.info.fps)
+        index, time = -1, -step
+        while True:
+            messages.lines.clear()
+            with messages.kept():
+                more = capture.grab()
+            if not more:
+                break
             index += 1
             said = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             # raw streams carry no times, and broken ones go back: such a frame comes one step after the last
-            time = said if said > time or index == 0 else time + float(1 / info.fps)
+            time = said if said > time else time + step
             image = None
             if wanted is None or wanted(time):
                 _, picture = capture.retrieve()
                 image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-            yield Frame(index, time, image)
-    _check_end(info, index + 1, time)
+            yield Frame(index, time, image, any(map(_HURT.search, messages.lines)))
+        _check_end(self.info, index + 1, time)
+
+
+def _why_not(path: Path) -> str:
+    """Why a file could not be opened."""
+    lost = missing_bytes(path)
+    if lost:
+        return f"cut short, {lost} bytes are missing; {_AGAIN}"
+    if lost == 0 and not has_index(path):
+        return f"cut short, its index (moov) is missing; {_AGAIN}"
+    return f"not a video that can be decoded here; {_CONVERT}"
 
 
 def _check_end(info: VideoInfo, frames: int, time: float) -> None:
     """Raise where the frames that were decoded are not all that there should be."""
-    path, again = info.path, "copy or download it again"
-    if frames == 0:
-        raise AslError(f"{path}: no frame of it can be decoded; copy it again, or convert it to MP4 (H.264)")
+    path = info.path
     lost = missing_bytes(path)
+    if frames == 0:
+        raise AslError(f"{path}: {_why_not(path) if lost else f'no frame of it can be decoded; {_CONVERT}'}")
     if lost:
-        raise CutShort(f"{path}: cut short, {lost} bytes missing: {frames} of {info.frames} frames are there; {again}")
+        raise CutShort(path, f"{lost} bytes are missing: {frames} of {info.frames} frames are there")
     # A header that counts may count frames that an edit list hides; one that estimates goes by the length, which may
     # be that of a longer sound: so what is a little short is whole.
     short = info.duration - time - float(1 / info.fps)
     if short > max(1.0, 0.05 * info.duration):
-        said = f"{frames} frames, {time:.2f} s, of {info.frames} and {info.duration:.2f} s can be decoded"
-        raise CutShort(f"{path}: cut short or damaged: {said}; {again}")
+        there = f"{frames} frames, {info.duration - short:.2f} s, of {info.frames} and {info.duration:.2f} s"
+        raise CutShort(path, f"or damaged: only {there} can be decoded")
 
 
 # --- folders ---
 
 
-def _folder_rate(path: Path, fps: Optional[Fraction]) -> Fraction:
-    if fps is None:
-        raise AslError(f"{path}: a folder of frames does not say its rate; give its frames per second")
-    return fps
+class _Folder:
+    """A folder of numbered frames."""
 
+    def __init__(self, path: Path, fps: Optional[Fraction]):
+        if fps is None:
+            raise AslError(f"{path}: a folder of frames does not say its rate; give its frames per second")
+        self._files = list_frames(path)
+        height, width = read_picture(self._files.paths[0]).shape[:2]
+        count = self._files.steps[-1] + 1
+        self.info = VideoInfo(path, width, height, fps, count, float(count / fps), 0)
 
-def _picture(path: Path) -> np.ndarray:
-    import cv2
+    def close(self) -> None:
+        pass
 
-    if path.stat().st_size == 0:
-        raise AslError(f"{path}: empty file; copy it again")
-    with _quiet(cv2):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise AslError(f"{path}: cut short or not a picture; copy it again")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
-def _probe_folder(path: Path, fps: Optional[Fraction]) -> VideoInfo:
-    frames, rate = list_frames(path), _folder_rate(path, fps)
-    height, width = _picture(frames.paths[0]).shape[:2]
-    count = frames.steps[-1] + 1
-    return VideoInfo(path, width, height, rate, count, float(count / rate), 0)
-
-
-def _read_folder(path: Path, fps: Optional[Fraction], wanted: Optional[Callable[[float], bool]]) -> Iterator[Frame]:
-    rate = _folder_rate(path, fps)
-    files = list_frames(path)
-    for index, (file, step) in enumerate(zip(files.paths, files.steps)):
-        time = float(step / rate)
-        yield Frame(index, time, _picture(file) if wanted is None or wanted(time) else None)
+    def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
+        for index, (file, step) in enumerate(zip(self._files.paths, self._files.steps)):
+            time = float(step / self.info.fps)
+            yield Frame(index, time, read_picture(file) if wanted is None or wanted(time) else None)
