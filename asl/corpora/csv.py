@@ -1,19 +1,23 @@
 """One's own corpus, described by one table: ``corpus.csv``, a clip a line.
 
-For whoever has landmark files and a spreadsheet; no Python has to be written. Columns, in any order,
+For whoever has videos or landmark files and a spreadsheet; no Python has to be written. Columns, in any order,
 separated by commas or tabs (UTF-8, with or without a byte-order mark, any line ends; fields may be quoted)::
 
-    id,path,split,text,signer[,gloss][,fps]
+    id,path,split,text,signer[,gloss][,fps][,start,end]
 
     id      unique, without whitespace
-    path    the clip's landmarks (.npy, .npz or .pose); relative paths start at the table's folder
+    path    the clip's video, the folder of its numbered frames (.png, .jpg), or its landmarks (.npy, .npz or
+            .pose); relative paths start at the table's folder
     split   train, val or test
     text    what is signed: one word (isolated signs) or several (sentences)
     signer  who signs; may be empty
     gloss   the glosses, with blanks between them (a gloss of two words is written thank_you); where this
             column is there, the glosses are what is recognised, and text is kept beside them
-    fps     frames per second (25, 29.97, 30000/1001); may be empty: then the landmark file's own rate counts,
-            and 25 where it has none (.npy), which is reported as assumed
+    fps     frames per second (25, 29.97, 30000/1001) of landmarks and of folders of frames. A folder needs it;
+            of landmarks it may be empty: then the file's own rate counts, and 25 where it has none (.npy), which
+            is reported as assumed. A video tells its rate itself: empty
+    start   where the clip begins and ends in the file, in seconds: several clips may be of one long video. Empty:
+    end     from its beginning, to its end
 
 Where every clip is one word, the corpus is isolated signs and a clip's class is its word; otherwise
 sentences, of which each word (or gloss) is a token. Words are numbered in the order in which they first
@@ -24,6 +28,7 @@ read or has no frames is no such error: it is counted as bad and listed in the r
 """
 
 import csv
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
@@ -31,17 +36,19 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from asl.common.errors import AslError, did_you_mean
 from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
-    FOUND, SPLITS, Clip,
+    FOUND, SPLITS, VIDEO, Clip,
     empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
 from asl.corpora.rates import ASSUMED_RATE
+from asl.corpora.sources import cut_spans, hash_sources
 from asl.corpora.synthetic import is_synthetic
 from asl.landmarks.reading import SUFFIXES
+from asl.landmarks.video import is_video
 from asl.lang.prepare import gloss_word, write_lang
 
 NAME = "corpus.csv"
 COLUMNS = ("id", "path", "split", "text", "signer")
-OPTIONAL = ("gloss", "fps")
+OPTIONAL = ("gloss", "fps", "start", "end")
 _SHOWN = 30  # problems told one by one
 
 
@@ -64,9 +71,10 @@ def check(corpus_dir: str) -> Dict[str, Any]:
 def prepare(corpus_dir: str, out: str = "data", language: Optional[str] = None) -> Dict[str, Any]:
     """Write the manifests, the written side and the report of a corpus table.
 
-    A clip becomes a recording (its landmark file) and a supervision: ``text`` is what is to be recognised
-    (the glosses where there are any, else the words), ``speaker`` the signer; ``custom`` holds ``text`` where
-    there are glosses, ``fps_from`` and ``fps_estimated``.
+    A clip becomes a recording (its landmark file, video or folder of frames) and a supervision: ``text`` is what is
+    to be recognised (the glosses where there are any, else the words), ``speaker`` the signer; ``custom`` holds
+    ``text`` where there are glosses, ``fps_from`` and ``fps_estimated``, and where the clip is a part of its file
+    ``source_frames`` (of landmarks) or ``source_times`` (of a video, seconds).
 
     Args:
         corpus_dir: the table, or the folder with corpus.csv.
@@ -81,7 +89,8 @@ def prepare(corpus_dir: str, out: str = "data", language: Optional[str] = None) 
     """
     clips, facts = _read(Path(corpus_dir))
     probe_clips(clips, _rate)
-    if not any(clip.status == FOUND for clip in clips):
+    facts.update(cut_to_end=cut_spans(clips), sources=hash_sources(clips))
+    if not any(clip.usable for clip in clips):
         raise AslError(f"{facts['table']}: none of its {len(clips)} clips can be used: {clips[0].reason}")
     write_lang(list(dict.fromkeys(word for c in clips for word in c.text.split())), Path(out) / "lang")
     write_manifests(clips, out, language)
@@ -91,10 +100,11 @@ def prepare(corpus_dir: str, out: str = "data", language: Optional[str] = None) 
 
 
 def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
-    train = {w for c in clips if c.split == "train" and c.status == FOUND for w in c.text.split()}
-    unseen = {w for c in clips if c.split != "train" and c.status == FOUND for w in c.text.split()} - train
+    train = {w for c in clips if c.split == "train" and c.usable for w in c.text.split()}
+    unseen = {w for c in clips if c.split != "train" and c.usable for w in c.text.split()} - train
     facts["unseen_words"] = sorted(unseen)
     facts["notes"] = facts["notes"] + empty_split_notes(clips)
+    facts["notes"] += _source_notes(clips, facts)
     if unseen:
         facts["notes"].append(f"{len(unseen)} words of val and test are not in train, as '{min(unseen)}'")
     report = make_report("csv", clips, facts)
@@ -103,6 +113,19 @@ def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
     print(f"{facts['table']}: {len(clips):,} clips, {kind}, {num_words:,} different {facts['units']}")
     print_report(report)
     return report
+
+
+def _source_notes(clips: List[Clip], facts: Dict[str, Any]) -> List[str]:
+    """What is taken from videos, what of it is mixed, and what was cut."""
+    notes = []
+    videos, others = (sum(clip.status == status for clip in clips) for status in (VIDEO, FOUND))
+    if videos:
+        notes.append(f"{videos:,} clips are videos: stage 2 extracts their landmarks")
+    if videos and others:
+        notes.append(f"{others:,} clips are landmarks: two extractions in one model, which seldom agree")
+    if facts.get("cut_to_end"):
+        notes.append(f"{len(facts['cut_to_end'])} clips end after their file and are cut to its end (cut_to_end)")
+    return notes
 
 
 def _read(table: Path) -> Tuple[List[Clip], Dict[str, Any]]:
@@ -173,7 +196,7 @@ def _check_header(header: List[str], table: Path) -> List[str]:
         near = "".join(did_you_mean(name, [h for h in header if h not in COLUMNS]) for name in lacking)
         raise AslError(
             f"{table} line 1: no column {', '.join(lacking)} among {', '.join(header) or 'nothing'}{near}; "
-            f"name the columns {','.join(COLUMNS)}[,gloss][,fps], with commas or tabs between them"
+            f"name the columns {','.join(COLUMNS)}[,gloss][,fps][,start,end], with commas or tabs between them"
         )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -215,21 +238,49 @@ def _clip(row: Dict[Any, Any], header: List[str], table: Path, line: int) -> Tup
         id=field["id"], split=field["split"], text=" ".join(words), where=f"{table} line {line}",
         path=table.parent / field["path"], speaker=field["signer"] or None, custom=custom,
     )  # fmt: skip
-    wrong += _path_problems(field["path"], table.parent)
+    wrong += _source_problems(clip, field)
+    return wrong, clip
+
+
+def _source_problems(clip: Clip, field: Dict[str, str]) -> List[str]:
+    """Set status, rate and span of a clip; return what is wrong with its path, fps, start and end."""
+    path, wrong = clip.path, []
     try:
         clip.fps = parse_rate(field["fps"]) if field["fps"] else None
     except AslError as e:
         wrong.append(str(e))
-    return wrong, clip
+    if not field["path"]:
+        return ["the path is empty", *wrong]
+    if not path.exists():
+        return [f"path {path} is not there", *wrong]
+    if is_video(path):
+        clip.status, clip.video = VIDEO, path
+        if path.is_dir() and not field["fps"]:
+            wrong.append(f"path {path} is a folder of frames: give its frames per second in the column fps")
+        if not path.is_dir() and field["fps"]:
+            wrong.append(f"fps '{field['fps']}' of the video {path}: leave it empty, the video tells its own")
+    elif path.is_dir():
+        wrong.append(f"path {path} is a folder without numbered frames (.png, .jpg)")
+    elif path.suffix not in SUFFIXES:
+        wrong.append(f"path {path} is neither a landmark file ({', '.join(SUFFIXES)}) nor a video (.mp4 and so on)")
+    return wrong + _span_problems(clip, field)
 
 
-def _path_problems(path: str, folder: Path) -> List[str]:
-    if not path:
-        return ["the path is empty"]
-    if not (folder / path).is_file():
-        return [f"path {folder / path} is not there"]
-    if Path(path).suffix not in SUFFIXES:
-        return [f"path {folder / path} is not a landmark file ({', '.join(SUFFIXES)})"]
+def _span_problems(clip: Clip, field: Dict[str, str]) -> List[str]:
+    """Set the span of a clip; return what is wrong with start and end."""
+    times: List[Optional[float]] = []
+    for name in ("start", "end"):
+        try:
+            times.append(float(field[name]) if field[name] else None)
+        except ValueError:
+            times.append(math.nan)
+        if times[-1] is not None and not 0 <= times[-1] < math.inf:
+            return [f"{name} '{field[name]}' is no time in seconds from 0 on"]
+    start, end = times[0] or 0.0, times[1]
+    if end is not None and end <= start:
+        return [f"end {field['end']} is not after start {field['start'] or 0}"]
+    if times != [None, None]:
+        clip.span = (start, end)
     return []
 
 

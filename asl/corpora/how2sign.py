@@ -15,8 +15,10 @@ Files (``--corpus-dir`` is the owner's folder ``How2Sign``, or one with the list
     how2sign_{train,val,test}.csv             the older times (START, END): used where there is no realigned file
     landmarks/<SENTENCE_NAME>.npz             landmarks of a sentence (.npz, .npy or .pose); landmarks/<split>/ too
     landmarks/<VIDEO_NAME>.npz                landmarks of a whole video: its sentences are cut out by their times
-    clips/<SENTENCE_NAME>.mp4                 videos; sentence_level/<split>/rgb_front/raw_videos too
-    videos/<VIDEO_NAME>.mp4                   whole ones; video_level/<split>/rgb_front/raw_videos too
+    clips/<SENTENCE_NAME>.mp4                 videos; sentence_level/<split>/rgb_front/raw_videos too. Landmarks are
+                                              extracted from them where no sentence has any
+    videos/<VIDEO_NAME>.mp4                   whole ones; raw_videos, video_level/<split>/rgb_front/raw_videos too:
+                                              their sentences are cut out by their times
     transcripts.tsv                           SENTENCE_NAME, SENTENCE of a part of train, for ``--protocol by-video``
 
 What is odd about it:
@@ -27,8 +29,8 @@ What is odd about it:
 - The number in a name is the signer: in ``…_7-5-rgb_front`` signer 5. There are 5 in val and 6 in test, as the
   paper says; all of val's are in test. So signers are not unseen here.
 - The owner's sentence clips were cut by the older times, the text was aligned anew later: where a sentence has
-  landmarks of its own, its times are not used, and those that last otherwise by more than half a second are listed.
-  Landmarks of whole videos are cut by the times of the list.
+  landmarks or a clip of its own, its times are not used, and those that last otherwise by more than half a second are
+  listed. Whole videos and their landmarks are cut by the times of the list.
 - Some end times lie past the end of the video: these are cut to the end, counted and listed; nothing is left of a
   sentence that starts there, and it is bad.
 - The shortest val sentence lasts 0.02 s, the longest 58 s; the mean is 6.9 s and 17.5 words. ``--max-seconds`` leaves
@@ -40,7 +42,7 @@ import random
 from collections import Counter, defaultdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Sequence, Tuple
 
 from asl.common.errors import AslError
 from asl.common.files import read_json, write_text
@@ -49,17 +51,17 @@ from asl.corpora.how2sign_lists import (
     HOME, OWNER_COUNTS, TRANSCRIPTS, as_facts, find_lists, read_list, read_transcripts,
 )  # fmt: skip
 from asl.corpora.manifests import (
-    BAD, FOUND, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
+    BAD, LEFT_OUT, SPLITS, Clip,
     check_unique, empty_split_notes, files_by_stem, make_report, print_report, probe_clips, write_manifests,
     write_report,
 )  # fmt: skip
+from asl.corpora.sources import choose_sources, cut_spans, hash_sources, source_notes, videos_by_stem
 from asl.corpora.synthetic import MARKER, is_synthetic
 from asl.landmarks.reading import SUFFIXES
 
 INNER = "How2Sign"
 LANDMARKS = "landmarks"
 RATE = Fraction(24)
-VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi")
 _CLIPS = ("clips", "sentence_level/{0}/rgb_front/raw_videos")
 _WHOLE = ("videos", "raw_videos", "video_level/{0}/rgb_front/raw_videos")
 _OTHERWISE = 0.5  # seconds by which a clip may differ from its times before it is listed
@@ -73,19 +75,21 @@ def check(
     val_share: float = 0.2,
     max_seconds: Optional[float] = None,
     seed: int = 0,
+    from_videos: bool = False,
 ) -> Dict[str, Any]:
     """Say what is there of How2Sign and what is missing; write nothing.
 
     There is no download: it is CC BY-NC 4.0 and comes from its owner, https://how2sign.github.io. A folder without
-    landmarks is told, not refused: its written side can be prepared.
+    landmarks and videos is told, not refused: its written side can be prepared.
 
     Args:
-        corpus_dir: the owner's folder How2Sign, or one with how2sign_realigned_<split>.csv and landmarks/.
+        corpus_dir: the owner's folder How2Sign, or one with how2sign_realigned_<split>.csv and landmarks/ or videos.
         protocol: official, the owner's splits; or by-video, the sentences of transcripts.tsv (of the train list
             where there is none) that have landmarks, divided into train and val by whole videos.
         val_share: by-video: the share of the sentences that goes to val, as nearly as whole videos allow.
         max_seconds: leave sentences that last longer out of train; without it all stay.
         seed: of by-video's division.
+        from_videos: take the sentences from videos where there are landmarks, too.
 
     Returns:
         the report, see ``asl.corpora.manifests.make_report``.
@@ -93,7 +97,7 @@ def check(
     Raises:
         AslError: a list is missing or not as the owner wrote it; names file and line.
     """
-    clips, facts = _read(Path(corpus_dir), protocol, val_share, seed)
+    clips, facts = _read(Path(corpus_dir), protocol, val_share, seed, from_videos)
     _leave_out(clips, facts, max_seconds)
     return _finish(clips, facts)
 
@@ -105,19 +109,20 @@ def prepare(
     val_share: float = 0.2,
     max_seconds: Optional[float] = None,
     seed: int = 0,
+    from_videos: bool = False,
 ) -> Dict[str, Any]:
     """Write the manifests, the texts and the report of How2Sign.
 
-    A sentence becomes a recording (its landmark file) and a supervision: ``text`` is its English as the owner wrote
-    it, ``speaker`` the signer's number; ``custom`` holds ``video``, ``times`` (start and end in it, seconds) and,
-    where it is cut out of the landmarks of its video, ``source_frames`` (the first of them and the one after the
-    last). ``<out>/text/<split>.txt`` has every sentence that the owner lists and training may see, one a line, with
+    A sentence becomes a recording (its landmark file; its video where no sentence has landmarks) and a supervision:
+    ``text`` is its English as the owner wrote it, ``speaker`` the signer's number; ``custom`` holds ``video``,
+    ``times`` (start and end in it, seconds) and, where it is cut out of the landmarks of its video, ``source_frames``
+    (the first of them and the one after the last), or out of the video, ``source_times`` (seconds). ``<out>/text/<split>.txt`` has every sentence that the owner lists and training may see, one a line, with
     or without landmarks: what tokens and language models are made of. There is no ``lang``: which pieces the text is
     cut into is the next command's choice (``asl lang sentencepiece``). A split without a single usable sentence is
     reported and gets no manifests.
 
     Args:
-        corpus_dir: the owner's folder How2Sign, or one with how2sign_realigned_<split>.csv and landmarks/.
+        corpus_dir: the owner's folder How2Sign, or one with how2sign_realigned_<split>.csv and landmarks/ or videos.
         out: the recipe's data folder.
         protocol: official, the owner's splits; or by-video, the sentences of transcripts.tsv (of the train list
             where there is none) that have landmarks, divided into train and val by whole videos. Figures of the two
@@ -125,6 +130,7 @@ def prepare(
         val_share: by-video: the share of the sentences that goes to val, as nearly as whole videos allow.
         max_seconds: leave sentences that last longer out of train; without it all stay.
         seed: of by-video's division.
+        from_videos: take the sentences from videos where there are landmarks, too.
 
     Returns:
         the report, which is also written to ``<out>/report.json``.
@@ -132,9 +138,10 @@ def prepare(
     Raises:
         AslError: as ``check``; or a file cannot be written.
     """
-    clips, facts = _read(Path(corpus_dir), protocol, val_share, seed)
+    clips, facts = _read(Path(corpus_dir), protocol, val_share, seed, from_videos)
     probe_clips(clips, _rate)
-    _cut(clips, facts)
+    _compare_lengths(clips, facts)
+    facts.update(cut_to_end=cut_spans(clips), sources=hash_sources(clips))
     _leave_out(clips, facts, max_seconds)
     for split in SPLITS:
         lines = [clip.text for clip in clips if clip.split == split and clip.status != LEFT_OUT and clip.text]
@@ -150,7 +157,7 @@ def prepare(
 
 
 def _read(
-    corpus: Path, protocol: str, val_share: float, seed: int
+    corpus: Path, protocol: str, val_share: float, seed: int, from_videos: bool
 ) -> Tuple[List[Clip], Dict[str, Any]]:
     """Read the lists and look for each sentence's files; return the sentences and facts."""
     if not corpus.is_dir():
@@ -165,6 +172,7 @@ def _read(
     clips = _listed(root, protocol, facts)
     check_unique(clips)
     _attach_files(clips, root)
+    choose_sources(clips, root, from_videos, facts)
     if protocol == "by-video":
         clips = _divide(clips, val_share, seed, facts)
     return clips, facts
@@ -187,40 +195,38 @@ def _listed(root: Path, protocol: str, facts: Dict[str, Any]) -> List[Clip]:
 
 
 def _attach_files(clips: Sequence[Clip], root: Path) -> None:
-    """Set path or status of each sentence; ``source_frames`` marks what is to be cut out of a whole video."""
-    landmarks, sentences, whole = (
-        {split: _files(root, folders, split, suffixes) for split in SPLITS}
-        for folders, suffixes in (((LANDMARKS, LANDMARKS + "/{0}"), SUFFIXES), (_CLIPS, VIDEOS), (_WHOLE, VIDEOS))
-    )
-    for clip in clips:
-        if clip.status == BAD:
-            continue
-        video = clip.custom["video"]
-        found = landmarks[clip.split]
-        clip.path = found.get(clip.id)
-        if clip.path is None and "times" in clip.custom and video in found:
-            clip.path, clip.custom["source_frames"] = found[video], None
-        if clip.path is None:
-            there = sentences[clip.split].get(clip.id) or whole[clip.split].get(video)
-            clip.status = VIDEO_ONLY if there else MISSING
-            clip.reason = f"{there.relative_to(root)}, no landmarks" if there else "no file"
+    """Set landmarks and video of each sentence: its own, else those of its whole video and its times there."""
+    for split in SPLITS:
+        landmarks = _files(root, (LANDMARKS, LANDMARKS + "/{0}"), split, lambda folder: files_by_stem(folder, SUFFIXES))
+        own, whole = (_files(root, folders, split, videos_by_stem) for folders in (_CLIPS, _WHOLE))
+        for clip in clips:
+            if clip.split != split or clip.status == BAD:
+                continue
+            video, times = clip.custom["video"], clip.custom.get("times")
+            clip.path, clip.video = landmarks.get(clip.id), own.get(clip.id)
+            if clip.path is None and times is not None and video in landmarks:
+                clip.path, clip.span = landmarks[video], (times[0], times[1])
+            if clip.video is None and times is not None and video in whole:
+                clip.video, clip.video_span = whole[video], (times[0], times[1])
 
 
-def _files(root: Path, folders: Tuple[str, ...], split: str, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
+def _files(
+    root: Path, folders: Tuple[str, ...], split: str, by_stem: Callable[[Path], Dict[str, Path]]
+) -> Dict[str, Path]:
     found: Dict[str, Path] = {}
     for folder in reversed(folders):
-        found.update(files_by_stem(root / folder.format(split), suffixes))
+        found.update(by_stem(root / folder.format(split)))
     return found
 
 
 def _divide(clips: Sequence[Clip], val_share: float, seed: int, facts: Dict[str, Any]) -> List[Clip]:
-    """The sentences that have landmarks, whole videos of them in val: as near to the share as these allow."""
+    """The sentences that can be used, whole videos of them in val: as near to the share as these allow."""
     if not 0 <= val_share < 1:
         raise AslError(f"--val-share {val_share}: give a share from 0 (all to train on) to below 1, such as 0.2")
-    found = [clip for clip in clips if clip.status == FOUND]
+    found = [clip for clip in clips if clip.usable]
     sizes = Counter(clip.custom["video"] for clip in found)
     if len(sizes) < 2:
-        raise AslError(f"{facts['corpus_dir']}: landmarks of {len(sizes)} videos, by-video divides 2 or more")
+        raise AslError(f"{facts['corpus_dir']}: {facts['from']} of {len(sizes)} recordings, by-video divides 2 or more")
     order = sorted(sizes)
     random.Random(derive_seed(seed, "by-video")).shuffle(order)
     in_val = _choose(order, sizes, val_share * len(found)) if val_share else []
@@ -231,7 +237,7 @@ def _divide(clips: Sequence[Clip], val_share: float, seed: int, facts: Dict[str,
     facts["notes"].append(
         f"by video: {numbers['train']} sentences of {len(sizes) - len(in_val)} videos in train, {numbers['val']} of "
         f"{len(in_val)} in val; {len(found)} of the owner's {OWNER_COUNTS['train']:,} train sentences, "
-        f"{len(clips) - len(found)} more are listed without landmarks"
+        f"{len(clips) - len(found)} more are listed without {facts['from']}"
     )
     return found
 
@@ -256,31 +262,14 @@ def _rate(clip: Clip, file_rate: Optional[Fraction]) -> Tuple[Fraction, str]:
     return (RATE, "assumed") if file_rate is None else (file_rate, "file")
 
 
-def _cut(clips: Sequence[Clip], facts: Dict[str, Any]) -> None:
-    """Turn times into frames where a sentence is cut out of its video; list where times and files disagree."""
+def _compare_lengths(clips: Sequence[Clip], facts: Dict[str, Any]) -> None:
+    """List the sentences whose own files last otherwise than their times."""
     for clip in clips:
-        if clip.status != FOUND or "times" not in clip.custom:
-            continue
-        assert clip.fps is not None
-        start, end = clip.custom["times"]
-        if "source_frames" not in clip.custom:
+        if clip.usable and clip.span is None and "times" in clip.custom:
+            assert clip.fps is not None
+            start, end = clip.custom["times"]
             if abs(clip.num_frames / clip.fps - (end - start)) > _OTHERWISE:
                 facts["other_length"].append(clip.id)
-            continue
-        whole = clip.num_frames
-        if clip.custom["fps_from"] != "file":
-            clip.status = BAD
-            clip.reason = f"{clip.path} does not say its frames per second, which cutting by times needs"
-        elif (first := round(start * clip.fps)) >= whole:
-            clip.status = BAD
-            last = f"{float(whole / clip.fps):.2f} s"
-            clip.reason = f"it starts at {start:g} s, and {clip.path} ends at {last} ({clip.where})"
-        else:
-            wanted = max(round(end * clip.fps), first + 1)
-            if wanted > whole:
-                facts["cut_to_end"][clip.id] = round(float((wanted - whole) / clip.fps), 2)
-            clip.custom["source_frames"] = [first, min(wanted, whole)]
-            clip.num_frames = min(wanted, whole) - first
 
 
 def _leave_out(clips: Sequence[Clip], facts: Dict[str, Any], max_seconds: Optional[float]) -> None:
@@ -295,7 +284,7 @@ def _leave_out(clips: Sequence[Clip], facts: Dict[str, Any], max_seconds: Option
         seconds = float(clip.num_frames / clip.fps) if clip.fps else end - start
         if clip.status != BAD and seconds > max_seconds:
             overlong[clip.split].append(clip.id)
-            if clip.split == "train" and clip.status == FOUND:
+            if clip.split == "train" and clip.usable:
                 clip.status, clip.reason = LEFT_OUT, f"{seconds:.1f} s, longer than {max_seconds:g} s"
     facts.update(max_seconds=max_seconds, overlong=dict(overlong))
 
@@ -313,7 +302,7 @@ def _notes(clips: Sequence[Clip], facts: Mapping[str, Any]) -> List[str]:
     notes = []
     for split in SPLITS if facts["protocol"] == "official" else ():
         listed = sum(clip.split == split for clip in clips)
-        found = sum(clip.split == split and clip.status == FOUND for clip in clips)
+        found = sum(clip.split == split and clip.usable for clip in clips)
         official = OWNER_COUNTS[split]
         if split not in facts["lists"]:
             notes.append(f"{split}: no how2sign_realigned_{split}.csv; the owner's lists {official:,} sentences")
@@ -335,14 +324,12 @@ def _notes(clips: Sequence[Clip], facts: Mapping[str, Any]) -> List[str]:
     for split, ids in facts["overlong"].items():
         what = "left out" if split == "train" else "kept, since val and test are never thinned out"
         notes.append(f"{split}: {len(ids)} sentences last longer than {facts['max_seconds']:g} s: {what} (overlong)")
-    videos = sum(clip.status == VIDEO_ONLY for clip in clips)
-    if videos:
-        notes.append(f"{videos:,} sentences have a video and no landmarks; put them at {LANDMARKS}/<SENTENCE_NAME>.npz")
+    notes += source_notes(clips, facts)
     notes += empty_split_notes(clips)
-    if clips and not any(clip.status == FOUND for clip in clips):
+    if clips and not any(clip.usable for clip in clips):
         notes.append(
-            "no landmarks of any listed sentence, so only the written side can be made; put them at "
-            f"{LANDMARKS}/<SENTENCE_NAME>.npz or {LANDMARKS}/<VIDEO_NAME>.npz"
+            "no landmarks and no video of any listed sentence, so only the written side can be made; put them at "
+            f"{LANDMARKS}/<SENTENCE_NAME>.npz or {_CLIPS[0]}/<SENTENCE_NAME>.mp4 (<VIDEO_NAME> of whole ones)"
             + (f". There is a {TRANSCRIPTS}: what it lists, --protocol by-video takes" if facts["transcripts"] else "")
         )
     return notes

@@ -11,9 +11,12 @@ from asl.common.errors import AslError
 from asl.common.files import PathLike, write_json
 from asl.common.jsonl import write_jsonl
 from asl.landmarks.reading import probe
+from asl.landmarks.video import probe_video
 
 SPLITS = ("train", "val", "test")
-FOUND, MISSING, VIDEO_ONLY, BAD, LEFT_OUT = "found", "missing", "video_only", "bad", "left_out"
+FOUND, VIDEO, MISSING, VIDEO_ONLY = "found", "video", "missing", "video_only"
+BAD, LEFT_OUT = "bad", "left_out"
+Span = Tuple[float, Optional[float]]  # start and end in seconds; None: to the end
 
 
 @dataclass
@@ -25,13 +28,18 @@ class Clip:
         split: ``train``, ``val`` or ``test``.
         text: what is to be recognised: words with single blanks between them.
         where: file and line or entry that lists it, for errors.
-        path: its landmark file, where there is one.
-        status: ``found``, ``missing`` (no file), ``video_only`` (a video, no landmarks), ``bad``
-            (landmarks that cannot be used) or ``left_out`` (by the re-split).
-        reason: why the status is not ``found``.
+        path: its landmark file, where there is one; of a clip that is taken from a video that video.
+        status: ``found`` (landmarks), ``video`` (landmarks are extracted from its video), ``missing`` (no file),
+            ``video_only`` (a video, no landmarks, beside clips that have them), ``bad`` (a file that cannot be
+            used) or ``left_out`` (by the re-split).
+        reason: why the clip is not usable.
         speaker: the signer.
         custom: further fields for the supervision.
-        num_frames, fps: of the landmark file; 0 and None until ``probe_clips`` has looked.
+        num_frames, fps: of the landmark file or video; 0 and None until ``probe_clips`` has looked. ``fps`` is
+            there before where the corpus or a table tells it.
+        span: the seconds of ``path`` that are the clip; None: all of it.
+        video: its video, or the folder of its frames, where there is one.
+        video_span: as ``span``, of ``video``.
     """
 
     id: str
@@ -45,6 +53,14 @@ class Clip:
     custom: Dict[str, Any] = field(default_factory=dict)
     num_frames: int = 0
     fps: Optional[Fraction] = None
+    span: Optional[Span] = None
+    video: Optional[Path] = None
+    video_span: Optional[Span] = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the manifests list it: there are landmarks, or they will be extracted."""
+        return self.status in (FOUND, VIDEO)
 
 
 # (clip, the file's own fps or None) -> fps and where it is from; clip.num_frames is known by then
@@ -72,23 +88,29 @@ def files_by_stem(folder: Path, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
 
 
 def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
-    """Set frames and fps of every found clip in place; one that cannot be read or is empty becomes ``bad``.
+    """Set frames and fps of every usable clip in place; one that cannot be read or is empty becomes ``bad``.
 
-    ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``table``, ``owner`` where
-    the corpus has one rate, or what ``rate_of`` calls it) and ``fps_estimated``, which is false for those three.
+    ``custom`` gets ``fps_from`` (what the rate rests on: ``file`` for the landmark file, ``video`` for a video,
+    ``table``, ``owner`` where the corpus has one rate, or what ``rate_of`` calls it) and ``fps_estimated``, which is
+    false for those four. A video's rate is its header's, a folder of frames has the one that ``fps`` holds before.
     """
     probed = functools.lru_cache(maxsize=1024)(probe)  # a whole video has many clips
+    probed_video = functools.lru_cache(maxsize=1024)(probe_video)
     for clip in clips:
-        if clip.status != FOUND:
+        if not clip.usable:
             continue
         assert clip.path is not None
         try:
-            clip.num_frames, file_rate = probed(clip.path)
+            if clip.status == VIDEO:
+                video = probed_video(clip.path, clip.fps if clip.path.is_dir() else None)
+                clip.num_frames, rate = video.frames, video.fps
+            else:
+                clip.num_frames, rate = probed(clip.path)
         except AslError as e:
             clip.status, clip.reason = BAD, str(e)
             continue
-        clip.fps, source = rate_of(clip, file_rate)
-        clip.custom.update(fps_from=source, fps_estimated=source not in ("file", "table", "owner"))
+        clip.fps, source = (rate, "video") if clip.status == VIDEO else rate_of(clip, rate)
+        clip.custom.update(fps_from=source, fps_estimated=source not in ("file", "video", "table", "owner"))
 
 
 def source_path(path: PathLike, folder: PathLike) -> str:
@@ -104,11 +126,12 @@ def source_path(path: PathLike, folder: PathLike) -> str:
 
 
 def write_manifests(clips: Sequence[Clip], out: PathLike, language: Optional[str]) -> Dict[str, int]:
-    """Write ``<out>/<split>/{recordings,supervisions}.jsonl.gz`` of the found clips, in order of id.
+    """Write ``<out>/<split>/{recordings,supervisions}.jsonl.gz`` of the usable clips, in order of id.
 
-    A recording's only source is its landmark file; its sampling rate is the numerator of its fps and a
-    frame lasts the denominator in samples, so that every time is a whole number of samples. A split
-    without a found clip gets no files, and those of an earlier run go (its cuts too: they would be decoded).
+    A recording's only source is its landmark file, or the video (a file, or a folder of frames) that landmarks are
+    extracted from; its sampling rate is the numerator of its fps and a frame lasts the denominator in samples, so
+    that every time is a whole number of samples. A split without a usable clip gets no files, and those of an
+    earlier run go (its cuts too: they would be decoded).
 
     Args:
         clips: probed clips of any status; ids must be unique.
@@ -124,7 +147,7 @@ def write_manifests(clips: Sequence[Clip], out: PathLike, language: Optional[str
     written = {}
     for split in SPLITS:
         folder = Path(out) / split
-        rows = sorted((c for c in clips if c.split == split and c.status == FOUND), key=lambda c: c.id)
+        rows = sorted((c for c in clips if c.split == split and c.usable), key=lambda c: c.id)
         written[split] = len(rows)
         if rows:
             recordings = [_recording(clip, folder) for clip in rows]
@@ -171,20 +194,22 @@ def make_report(corpus: str, clips: Sequence[Clip], facts: Mapping[str, Any]) ->
 
     Returns:
         ``corpus``, the ``facts``, and for each split in ``splits``: ``official`` (clips its owner lists),
-        ``found`` (usable here), ``missing`` (without landmarks), ``video_only`` (of those missing, the
-        ones with a video), ``bad``, ``left_out``, ``signers``, ``words`` (different ones), ``frames`` and
-        ``seconds`` of the found ones (0 before they are probed); ``fps`` and ``fps_from``: clips by rate
-        and by what the rate rests on; ``missing_ids``: ids by split; ``not_used``: id, split, status and
-        reason of each clip that has a file and is not found.
+        ``found`` (usable here), ``video`` (of those found, the ones whose landmarks are extracted from
+        a video), ``missing`` (not there), ``video_only`` (of those missing, the ones with a video), ``bad``,
+        ``left_out``, ``signers``, ``words`` (different ones), ``frames`` and ``seconds`` of the found ones
+        (0 before they are probed); ``fps`` and ``fps_from``: clips by rate and by what the rate rests on;
+        ``missing_ids``: ids by split; ``not_used``: id, split, status and reason of each clip that has a
+        file and is not found.
     """
     report: Dict[str, Any] = {"corpus": corpus, **facts, "splits": {}, "fps": {}, "fps_from": {}}
     for split in SPLITS:
         of_split = [c for c in clips if c.split == split]
-        found = [c for c in of_split if c.status == FOUND]
+        found = [c for c in of_split if c.usable]
         number = {s: sum(c.status == s for c in of_split) for s in (MISSING, VIDEO_ONLY, BAD, LEFT_OUT)}
         report["splits"][split] = {
             "official": len(of_split),
             "found": len(found),
+            "video": sum(c.status == VIDEO for c in found),
             "missing": number[MISSING] + number[VIDEO_ONLY],
             "video_only": number[VIDEO_ONLY],
             "bad": number[BAD],
@@ -195,7 +220,7 @@ def make_report(corpus: str, clips: Sequence[Clip], facts: Mapping[str, Any]) ->
             "seconds": round(sum(c.num_frames / float(c.fps) for c in found if c.fps), 2),
         }
         for clip in found:
-            if clip.fps is not None:
+            if clip.fps is not None and "fps_from" in clip.custom:
                 _count(report["fps"], str(clip.fps))
                 _count(report["fps_from"], clip.custom["fps_from"])
     report["missing_ids"] = {
@@ -220,7 +245,7 @@ def write_report(report: Mapping[str, Any], out: PathLike) -> None:
 
 def print_report(report: Mapping[str, Any]) -> None:
     """Print the counts as a table, n found of n official, and a line for all that is out of the ordinary."""
-    columns = ("official", "found", "missing", "video_only", "bad", "left_out", "words", "signers")
+    columns = ("official", "found", "video", "missing", "video_only", "bad", "left_out", "words", "signers")
     probed = bool(report["fps"])
     shown = [c for c in columns if c in ("official", "found", "missing") or
              any(row[c] for row in report["splits"].values())]  # fmt: skip
@@ -246,7 +271,7 @@ def empty_split_notes(clips: Sequence[Clip]) -> List[str]:
     """One line for each split that is listed but has no usable clip."""
     notes = []
     for split in SPLITS:
-        statuses = [c.status for c in clips if c.split == split]
-        if statuses and FOUND not in statuses:
-            notes.append(f"{split}: none of its {len(statuses):,} clips can be used here; no manifest for it")
+        usable = [c.usable for c in clips if c.split == split]
+        if usable and not any(usable):
+            notes.append(f"{split}: none of its {len(usable):,} clips can be used here; no manifest for it")
     return notes

@@ -13,7 +13,8 @@ Files (``--corpus-dir`` is the folder ``phoenix-2014-multisigner`` of the owner'
     annotations/<split>.frames.tsv                            id, signer, frames: where there, tells without
                                                               landmarks which sentences are too short
     evaluation/*-{train,dev,test}.stm                         the owner's references: where there, compared
-    features/fullFrame-210x260px/<split>/<id>/1/*.png         the owner's frames
+    features/fullFrame-210x260px/<split>/<id>/1/*.png         the owner's frames; landmarks are extracted from them
+                                                              where no sentence has any
     features/fullFrame-210x260px/<split>/<id>/1/<name>.npz    landmarks: one file (.npz, .npy or .pose) in the
                                                               sentence's folder, beside the frames or instead
                                                               of them; <id>/<name>.npz, <id>.npz do as well
@@ -47,10 +48,12 @@ from asl.common.files import read_json, write_text
 from asl.common.glosses import clean_sentence, get_rules
 from asl.common.transcripts import read_stm
 from asl.corpora.manifests import (
-    BAD, FOUND, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
+    BAD, LEFT_OUT, SPLITS, Clip,
     check_unique, empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
+from asl.corpora.sources import choose_sources, hash_sources, source_notes
 from asl.corpora.synthetic import MARKER, is_synthetic
+from asl.landmarks.frame_folders import PICTURES
 from asl.landmarks.reading import SUFFIXES
 from asl.lang.prepare import gloss_word, write_lang
 
@@ -70,7 +73,10 @@ Labels = Literal["normalised", "raw"]
 
 
 def check(
-    corpus_dir: str, protocol: Protocol = "signer-dependent", labels: Labels = "normalised"
+    corpus_dir: str,
+    protocol: Protocol = "signer-dependent",
+    labels: Labels = "normalised",
+    from_videos: bool = False,
 ) -> Dict[str, Any]:
     """Say what is there of PHOENIX-2014 and what is missing; write nothing.
 
@@ -78,10 +84,11 @@ def check(
     and landmarks is told, not refused: its written side can be prepared.
 
     Args:
-        corpus_dir: the owner's folder phoenix-2014-multisigner, with landmarks in the sentences' folders.
+        corpus_dir: the owner's folder phoenix-2014-multisigner, with frames or landmarks in the sentences' folders.
         protocol: signer-dependent, the owner's splits; or si5, train without Signer05, dev and test of
             Signer05 alone.
         labels: of train: normalised as the references are; or raw.
+        from_videos: take the sentences from their frames where there are landmarks, too.
 
     Returns:
         the report, see ``asl.corpora.manifests.make_report``.
@@ -89,7 +96,7 @@ def check(
     Raises:
         AslError: a list is missing or not as the owner wrote it; names file and line.
     """
-    clips, facts = _read(Path(corpus_dir), protocol, labels)
+    clips, facts = _read(Path(corpus_dir), protocol, labels, from_videos)
     return _finish(clips, facts)
 
 
@@ -98,21 +105,24 @@ def prepare(
     out: str = "data",
     protocol: Protocol = "signer-dependent",
     labels: Labels = "normalised",
+    from_videos: bool = False,
 ) -> Dict[str, Any]:
     """Write the manifests, the written side and the report of PHOENIX-2014.
 
-    A sentence becomes a recording (its landmark file) and a supervision: ``text`` are its glosses,
+    A sentence becomes a recording (its landmark file; the folder of its frames where no sentence has landmarks) and a
+    supervision: ``text`` are its glosses,
     ``speaker`` the signer, ``custom`` holds ``annotation`` (as the owner wrote it). The words of ``lang`` are
     the glosses of train. ``<out>/text/<split>.txt`` has the glosses of every sentence that the owner lists,
     one sentence a line, with or without landmarks: a grammar is estimated from it. A split without a single
     usable sentence is reported and gets no manifests.
 
     Args:
-        corpus_dir: the owner's folder phoenix-2014-multisigner, with landmarks in the sentences' folders.
+        corpus_dir: the owner's folder phoenix-2014-multisigner, with frames or landmarks in the sentences' folders.
         out: the recipe's data folder.
         protocol: signer-dependent, the owner's splits; or si5, train without Signer05, dev and test of
             Signer05 alone. Figures of the two are never put into one table.
         labels: of train: normalised as the references are; or raw.
+        from_videos: take the sentences from their frames where there are landmarks, too.
 
     Returns:
         the report, which is also written to ``<out>/report.json``.
@@ -120,19 +130,20 @@ def prepare(
     Raises:
         AslError: as ``check``; or a file cannot be written.
     """
-    clips, facts = _read(Path(corpus_dir), protocol, labels)
+    clips, facts = _read(Path(corpus_dir), protocol, labels, from_videos)
     probe_clips(clips, lambda clip, rate: (RATE, "owner") if rate is None else (rate, "file"))
     write_lang(sorted(_words(clips, "train")), Path(out) / "lang")
     for split in SPLITS:
         lines = [clip.text for clip in clips if clip.split == split and clip.status != LEFT_OUT]
         write_text(Path(out) / "text" / f"{split}.txt", "".join(f"{line}\n" for line in lines))
+    facts["sources"] = hash_sources(clips)
     write_manifests(clips, out, language="gsg")
     report = _finish(clips, facts)
     write_report(report, out)
     return report
 
 
-def _read(corpus: Path, protocol: str, labels: str) -> Tuple[List[Clip], Dict[str, Any]]:
+def _read(corpus: Path, protocol: str, labels: str, from_videos: bool) -> Tuple[List[Clip], Dict[str, Any]]:
     """Read the owner's lists and look for each sentence's files; return the sentences and facts."""
     if not corpus.is_dir():
         raise AslError(f"{corpus} is not a folder; give the owner's folder {INNER} (from {HOME})")
@@ -155,6 +166,7 @@ def _read(corpus: Path, protocol: str, labels: str) -> Tuple[List[Clip], Dict[st
             clip.text = _normalised(clip.text) if clip.split == "train" else clip.text
     facts["train_glosses"] = {"raw": raw, "used": len(_words(clips, "train"))}
     _attach_files(clips, root)
+    choose_sources(clips, root, from_videos, facts)
     facts["frames_listed"] = _frames(clips, root)
     return clips, facts
 
@@ -234,7 +246,7 @@ def _compare_with_stm(clips: Sequence[Clip], root: Path, facts: Dict[str, Any]) 
 
 
 def _attach_files(clips: Sequence[Clip], root: Path) -> None:
-    """Set path or status of each sentence."""
+    """Set landmark file and folder of frames of each sentence."""
     for clip in clips:
         base = root / FRAMES / OWNER[clip.split]
         # two names of the same folder where the list has it without the 1 between
@@ -243,31 +255,28 @@ def _attach_files(clips: Sequence[Clip], root: Path) -> None:
             clip.status = LEFT_OUT
             clip.reason = "broken: 16 frames for 16 glosses; the owner's STM leaves it out"
             continue
-        found = [path for folder in folders for path in _with_suffix(folder, SUFFIXES)]
+        names = [(folder, name) for folder in folders for name in _names(folder)]
+        found = [folder / name for folder, name in names if name.endswith(SUFFIXES)]
         found += [path for path in (base / f"{clip.id}{suffix}" for suffix in SUFFIXES) if path.is_file()]
-        pictures = [] if found else _with_suffix(folders[0], (".png",))
+        pictures = sum(folder == folders[0] and name.endswith(PICTURES) for folder, name in names)
+        if pictures:
+            clip.video, clip.fps, clip.num_frames = folders[0], RATE, pictures
         if len(found) == 1:
             clip.path = found[0]
         elif found:
-            names = " and ".join(str(path.relative_to(base)) for path in sorted(found)[:2])
-            clip.status, clip.reason = BAD, f"{len(found)} landmark files ({names}): keep one"
-        elif pictures:
-            clip.status, clip.num_frames = VIDEO_ONLY, len(pictures)
-            clip.reason = f"{len(pictures)} frames, no landmarks"
-        else:
-            clip.status, clip.reason = MISSING, "no file"
+            two = " and ".join(str(path.relative_to(base)) for path in sorted(found)[:2])
+            clip.status, clip.reason = BAD, f"{len(found)} landmark files ({two}): keep one"
 
 
-def _with_suffix(folder: Path, suffixes: Tuple[str, ...]) -> List[Path]:
+def _names(folder: Path) -> List[str]:
     try:
-        with os.scandir(folder) as entries:
-            return [Path(entry.path) for entry in entries if entry.name.endswith(suffixes)]
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _frames(clips: Sequence[Clip], root: Path) -> Dict[str, int]:
-    """Frames of each sentence as ``annotations/<split>.frames.tsv`` or its folder of frames tells."""
+    """Frames of each sentence as its folder of frames or ``annotations/<split>.frames.tsv`` tells."""
     frames = {clip.id: clip.num_frames for clip in clips if clip.num_frames}
     for split in SPLITS:
         path = root / "annotations" / f"{OWNER[split]}.frames.tsv"
@@ -341,13 +350,10 @@ def _notes(clips: Sequence[Clip], facts: Mapping[str, Any], frames_known: bool) 
     for clip in clips:
         if clip.status == LEFT_OUT:
             notes.append(f"{clip.id} ({clip.split}) is left out: {clip.reason}")
-    notes += empty_split_notes(clips)
-    statuses = [clip.status for clip in clips]
-    if FOUND not in statuses:
-        pictures = statuses.count(VIDEO_ONLY)
-        have = f"frames of {pictures:,} sentences" if pictures else "annotations only"
+    notes += source_notes(clips, facts) + empty_split_notes(clips)
+    if not any(clip.usable for clip in clips):
         notes.append(
-            f"{have}: no landmarks, so only the written side can be made (stage 1, and its grammar); "
-            f"put them at {FRAMES}/<split>/<id>/1/<name>.npz"
+            "annotations only: no landmarks and no frames, so only the written side can be made (stage 1, and its "
+            f"grammar); put them at {FRAMES}/<split>/<id>/1/*.png or <name>.npz"
         )
     return notes

@@ -18,7 +18,9 @@ Files::
     hands/<video_id>.npy          landmarks, wherever they were extracted: one of these three folders
     landmarks/<video_id>.{npz,npy,pose}
     poses/<video_id>.{pose,npz,npy}
-    videos/<video_id>.mp4         the owner's clips
+    videos/<video_id>.mp4         the owner's clips, cut to the sign; or what they are cut from:
+    raw_videos/<name>.mp4         named by its video_id, or by the eleven letters that end the url of one that is
+                                  on YouTube; raw_videos_mp4/ too (the owner's script converts .swf into it)
 
 What is odd about it:
 
@@ -30,6 +32,10 @@ What is odd about it:
 - ``start`` and ``end`` are 1-based and counted at 25 fps, whatever the video's rate: they never index a
   full-rate array. They serve to estimate the rate, see ``asl.corpora.rates.estimate_rate``. ``fps`` in
   WLASL_v0.3.json is 25 for every clip and says nothing about the video either.
+- ``frame_start`` and ``frame_end`` of WLASL_v0.3.json count the frames of the uncut video, at its own rate (1-based;
+  -1: to the end; 50 frames are a ``[1, 43]`` of nslt: so for each of the 1,561 clips of asl5200, by the law of
+  ``estimate_rate`` for 29.97 fps). The owner's script cuts YouTube's videos there and copies the others whole, and so
+  do we with what is in raw_videos.
 - 12 clips of nslt_2000.json (6 of the 1,000 signs, none of the 100) are not in WLASL_v0.3.json: their
   signer is unknown.
 - ``wlasl_class_list.txt`` has the same order; one sign is misspelt there (163, "losear" for "lose"), so the
@@ -46,12 +52,14 @@ from asl.common.errors import AslError
 from asl.common.files import read_json
 from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
-    FOUND, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
+    BAD, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
     empty_split_notes, files_by_stem, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
 from asl.corpora.rates import ASSUMED_RATE, estimate_rate
 from asl.corpora.resplit import Item, split_by_signer
+from asl.corpora.sources import choose_sources, hash_sources, source_notes
 from asl.corpora.synthetic import is_synthetic
+from asl.corpora.wlasl_videos import attach_videos, cut_raw
 from asl.lang.prepare import gloss_word, write_lang
 
 HOME = "https://dxli94.github.io/WLASL/"
@@ -65,10 +73,9 @@ LANDMARKS = {
     "landmarks": (".npz", ".npy", ".pose"),
     "poses": (".pose", ".npz", ".npy"),
 }
-VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".swf")
 
 
-def check(corpus_dir: str, subset: int = 100) -> Dict[str, Any]:
+def check(corpus_dir: str, subset: int = 100, from_videos: bool = False) -> Dict[str, Any]:
     """Say what is there of WLASL and what is missing; write nothing.
 
     There is no download: WLASL has terms of use (C-UDA, academic). Its owner has it at
@@ -76,38 +83,46 @@ def check(corpus_dir: str, subset: int = 100) -> Dict[str, Any]:
 
     Args:
         corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (300, 1000, 2000 for more signs) and the
-            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
+            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/; or the videos.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
+        from_videos: take the clips from their videos where there are landmarks, too.
 
     Returns:
         the report, see ``asl.corpora.manifests.make_report``.
 
     Raises:
-        AslError: the folder or a list is missing, empty, cut short or another file; no clip has landmarks.
+        AslError: the folder or a list is missing, empty, cut short or another file; no clip has landmarks or a video.
     """
-    clips, facts, _ = _read(Path(corpus_dir), subset)
+    clips, facts, _ = _read(Path(corpus_dir), subset, from_videos)
     return _finish(clips, facts)
 
 
 def prepare(
-    corpus_dir: str, out: str = "data", subset: int = 100, protocol: Protocol = "official", seed: int = 0
+    corpus_dir: str,
+    out: str = "data",
+    subset: int = 100,
+    protocol: Protocol = "official",
+    seed: int = 0,
+    from_videos: bool = False,
 ) -> Dict[str, Any]:
     """Write the manifests, the written side and the report of WLASL.
 
-    A clip becomes a recording (its landmark file) and a supervision: ``text`` is the gloss as one word,
-    ``speaker`` the signer; ``custom`` holds ``gloss``, ``class_id``, ``source``, ``variation``, ``span``
-    (start, end at 25 fps), ``fps_from`` and ``fps_estimated``. Class ``i`` is word ``i`` of ``lang``.
+    A clip becomes a recording (its landmark file; its video where no clip has landmarks) and a supervision: ``text``
+    is the gloss as one word, ``speaker`` the signer; ``custom`` holds ``gloss``, ``class_id``, ``source``,
+    ``variation``, ``span`` (start, end at 25 fps), ``fps_from`` and ``fps_estimated``, and where the clip is a part of
+    an uncut video ``source_times`` (its start and end there, in seconds). Class ``i`` is word ``i`` of ``lang``.
     A split without a single usable clip is reported and gets no files.
 
     Args:
         corpus_dir: the folder with WLASL_v0.3.json, nslt_100.json (300, 1000, 2000 for more signs) and the
-            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/.
+            landmarks: hands/<video_id>.npy, or .npz, .npy or .pose files in landmarks/ or poses/; or the videos.
         out: the recipe's data folder.
         subset: the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number up to 2000.
         protocol: official, the owner's splits; or signer-independent, train, val and test divided anew so
             that no signer is in two of them, in about the owner's proportions. Figures of the two are never
             put into one table.
         seed: of that division.
+        from_videos: take the clips from their videos where there are landmarks, too.
 
     Returns:
         the report, which is also written to ``<out>/report.json``.
@@ -115,7 +130,7 @@ def prepare(
     Raises:
         AslError: as ``check``; or a file cannot be written.
     """
-    clips, facts, entries = _read(Path(corpus_dir), subset)
+    clips, facts, entries = _read(Path(corpus_dir), subset, from_videos)
     facts["protocol"] = protocol
     if protocol == SIGNER_INDEPENDENT:
         facts["owner_splits"] = {s: sum(c.split == s for c in clips) for s in SPLITS}
@@ -123,7 +138,9 @@ def prepare(
         _divide_by_signer(clips, entries, seed)
     unexplained: List[str] = []
     probe_clips(clips, lambda clip, file_rate: _rate(clip, file_rate, unexplained))
-    facts["fps_unexplained"] = unexplained
+    for clip in clips:
+        del clip.custom["fps_json"]
+    facts.update(cut_to_end=cut_raw(clips), fps_unexplained=unexplained, sources=hash_sources(clips))
     write_lang(facts["words"], Path(out) / "lang")
     write_manifests(clips, out, language="ase")
     report = _finish(clips, facts)
@@ -134,30 +151,34 @@ def prepare(
 def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
     facts = {key: value for key, value in facts.items() if key != "words"}
     subset = facts["subset"]
-    facts["notes"] = empty_split_notes(clips)
-    in_train = {c.text for c in clips if c.split == "train" and c.status == FOUND}
+    facts["notes"] = empty_split_notes(clips) + source_notes(clips, facts)
+    in_train = {c.text for c in clips if c.split == "train" and c.usable}
     if len(in_train) < subset:
         facts["notes"].append(f"{subset - len(in_train)} signs have no train clip here")
     if facts.get("fps_unexplained"):
         n = len(facts["fps_unexplained"])
         facts["notes"].append(f"{n} clips fit their span at no rate: 25 fps assumed (fps_unexplained)")
+    if facts.get("cut_to_end"):
+        facts["notes"].append(f"{len(facts['cut_to_end'])} clips end after their video and are cut to its end (cut_to_end)")
     if any(c.status in (MISSING, VIDEO_ONLY) for c in clips) and not facts["synthetic"]:
         facts["notes"].append(f"the owner gives videos that are gone from the web on request: {HOME}")
     report = make_report("wlasl", clips, facts)
     name = "Synthetic corpus in WLASL's format" if facts["synthetic"] else "WLASL"
-    print(f"{name}, the first {subset} signs ({facts['list']}), landmarks: {facts['landmarks'] or 'none'}")
+    print(f"{name}, the first {subset} signs ({facts['list']}), {facts['from']}: {facts['landmarks'] or 'none'}")
     print_report(report)
     if not any(row["found"] for row in report["splits"].values()):
-        videos = sum(row["video_only"] for row in report["splits"].values())
+        first = next((f"; first: {clip.id}: {clip.reason}" for clip in clips if clip.status == BAD), "")
         raise AslError(
-            f"{facts['corpus_dir']}: none of the {len(clips):,} clips has usable landmarks "
-            f"({videos:,} have a video); put them at "
+            f"{facts['corpus_dir']}: none of the {len(clips):,} clips has usable landmarks or a video that can be read"
+            f"{first}; put them at videos/<video_id>.mp4, "
             + ", ".join(f"{folder}/<video_id>{suffixes[0]}" for folder, suffixes in LANDMARKS.items())
         )
     return report
 
 
-def _read(corpus: Path, subset: int) -> Tuple[List[Clip], Dict[str, Any], Dict[str, Dict[str, Any]]]:
+def _read(
+    corpus: Path, subset: int, from_videos: bool
+) -> Tuple[List[Clip], Dict[str, Any], Dict[str, Dict[str, Any]]]:
     """Read the owner's lists, look for each clip's files; return the clips, facts and METADATA's entries."""
     if not 1 <= subset <= LISTS[-1]:
         raise AslError(f"subset {subset}: WLASL has {LISTS[-1]} signs; give a number from 1 to {LISTS[-1]}")
@@ -173,12 +194,16 @@ def _read(corpus: Path, subset: int) -> Tuple[List[Clip], Dict[str, Any], Dict[s
     if len(glosses) < subset:
         raise AslError(f"{corpus / METADATA} has {len(glosses)} signs; give --subset {len(glosses)} or less")
     clips = _read_list(corpus / lists[0], subset, glosses, metadata)
-    folder = _attach_files(clips, corpus)
-    facts = {
+    facts: Dict[str, Any] = {
         "corpus_dir": str(corpus), "synthetic": is_synthetic(corpus), "subset": subset, "list": lists[0],
-        "landmarks": folder,
+        "landmarks": _attach_files(clips, corpus),
         "words": [gloss_word(gloss) for gloss in glosses[:subset]],
     }  # fmt: skip
+    attach_videos(clips, corpus, metadata)
+    choose_sources(clips, corpus, from_videos, facts)
+    if facts["from"] == "videos":
+        folders = {clip.path.parent.name for clip in clips if clip.path is not None}
+        facts["landmarks"] = ", ".join(sorted(folders)) or None
     return clips, facts, metadata
 
 
@@ -249,20 +274,15 @@ def _action(row: Any, where: str) -> Tuple[int, int, int]:
 
 
 def _attach_files(clips: List[Clip], corpus: Path) -> Optional[str]:
-    """Set path or status of each clip; return the folder that the landmarks are taken from.
+    """Set the landmark file of each clip; return the folder that the landmarks are taken from.
 
     One folder serves the whole corpus, the one with most of the clips: two extractions have different
     points, which do not mix in one model.
     """
     found = {folder: files_by_stem(corpus / folder, suffixes) for folder, suffixes in LANDMARKS.items()}
     folder = max(found, key=lambda f: sum(c.id in found[f] for c in clips))
-    videos = files_by_stem(corpus / "videos", VIDEOS)
     for clip in clips:
         clip.path = found[folder].get(clip.id)
-        if clip.path is None:
-            there = videos.get(clip.id)
-            clip.status = VIDEO_ONLY if there else MISSING
-            clip.reason = f"videos/{there.name}, no landmarks" if there else "no file"
     return folder if any(c.path for c in clips) else None
 
 
@@ -287,7 +307,7 @@ def _divide_by_signer(clips: List[Clip], entries: Dict[str, Dict[str, Any]], see
 
 def _rate(clip: Clip, file_rate: Optional[Fraction], unexplained: List[str]) -> Tuple[Fraction, str]:
     """The landmark file's own rate where it has one, else the one that the span tells, else 25."""
-    stated = clip.custom.pop("fps_json")
+    stated = clip.custom["fps_json"]
     if file_rate is not None:
         return file_rate, "file"
     start, end = clip.custom["span"]

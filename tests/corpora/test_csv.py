@@ -139,7 +139,7 @@ def test_many_problems_are_not_all_told(table):
         (HEADER + ",gloss", ("a,clips/a.npy,train,book,anna,",), "line 2: the gloss is empty"),
         (HEADER + ",fps", ("a,clips/a.npy,train,book,anna,fast",), "line 2: fps 'fast' is not a number"),
         (HEADER, ('a,clips/a.npy,train,"book,anna', ISOLATED[1]), "unexpected end of data; close the quotes"),
-        (HEADER, ("a,corpus.csv,train,book,anna",), r"is not a landmark file \(.npy, .npz, .pose\)"),
+        (HEADER, ("a,corpus.csv,train,book,anna",), r"neither a landmark file \(.npy, .npz, .pose\) nor a"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(table, header, lines, message):

@@ -218,7 +218,7 @@ def test_by_video_divides_whole_videos_the_same_each_time(tmp_path, capsys):
     assert {s: row["found"] for s, row in report["splits"].items()} == {"train": 6, "val": 3, "test": 0}
     write_lists(root)
     check(str(root))
-    assert "no landmarks of any listed sentence" in (said := capsys.readouterr().out) and "--protocol by-video" in said
+    assert "no landmarks and no video of any listed sentence" in (said := capsys.readouterr().out) and "--protocol by-video" in said
     for path in root.glob("*.csv"):
         path.unlink()
     assert report["val_videos"] == ["v1"] and "1 more are listed without landmarks" in report["notes"][0]

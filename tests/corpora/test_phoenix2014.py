@@ -81,7 +81,7 @@ def test_every_sentence_is_counted_and_those_without_landmarks_are_listed(corpus
     assert found == {"train": (4, 3), "val": (2, 1), "test": (2, 1)}
     assert report["missing_ids"] == {"train": [], "val": ["b-2"], "test": ["c-2"]}
     told = {clip["id"]: clip["reason"] for clip in report["not_used"]}
-    assert told["b-2"] == "3 frames, no landmarks" and "broken" in told[BROKEN]
+    assert told["b-2"] == f"{FRAMES}/dev/b-2/1, no landmarks" and "broken" in told[BROKEN]
     assert report["oov"]["val"] == {"glosses": 4, "oov": 1, "words": ["HAGEL"]}
     said = capsys.readouterr().out
     assert "val: 1 of 4 glosses (25.00 %) are not in train" in said and f"{BROKEN} (train) is left out" in said

@@ -222,7 +222,8 @@ def duplicate(corpus):
          r"id '00003': action \[2, 9, 3\] is not"),
         (lambda c: edit(c / "nslt_100.json", lambda r: r["00003"].update(subset="dev")),
          r"id '00003': expected subset \(train, val or test\)"),
-        (lambda c: shutil.rmtree(c / "hands"), r"none of the 8 clips has usable landmarks \(1 have a"),
+        (lambda c: [shutil.rmtree(c / part) for part in ("hands", "videos")],
+         r"none of the 8 clips has usable landmarks or a video that can be read; put them at videos/<video_id>.mp4"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(corpus, damage, message):
