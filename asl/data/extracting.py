@@ -56,7 +56,7 @@ def extract_landmarks(
         force: extract all again.
 
     Returns:
-        What extract.json holds; nothing where no clip has a video.
+        What extract.json holds.
 
     Raises:
         AslError: a manifest is missing or damaged, too many clips failed, a file cannot be written, or the
@@ -67,7 +67,9 @@ def extract_landmarks(
     clips = list_video_clips(root)
     if not clips:
         print(f"{root}: no clip has a video for its source; there is nothing to extract")
-        return {}
+        report = make_report([], {}, {}, Work(0, 0, 0, 0, 1.0))
+        write_json(root / "landmarks" / "extract.json", report)  # what says that this was done: import comes after it
+        return report
     settings = Settings(str(parse_rate(rate)) if rate is not None else None, face, world)
     out = Path(os.path.realpath(root)) / "landmarks"
     with contextlib.suppress(FileNotFoundError):
