@@ -116,9 +116,10 @@ def prepare(
     A sentence becomes a recording (its landmark file; its video where no sentence has landmarks) and a supervision:
     ``text`` is its English as the owner wrote it, ``speaker`` the signer's number; ``custom`` holds ``video``,
     ``times`` (start and end in it, seconds) and, where it is cut out of the landmarks of its video, ``source_frames``
-    (the first of them and the one after the last), or out of the video, ``source_times`` (seconds). ``<out>/text/<split>.txt`` has every sentence that the owner lists and training may see, one a line, with
-    or without landmarks: what tokens and language models are made of. There is no ``lang``: which pieces the text is
-    cut into is the next command's choice (``asl lang sentencepiece``). A split without a single usable sentence is
+    (the first of them and the one after the last), or out of the video, ``source_times`` (seconds).
+    ``<out>/text/<split>.txt`` has every sentence that the owner lists and training may see, one a line, with or
+    without landmarks: what tokens and language models are made of. There is no ``lang``: which pieces the text is cut
+    into is the next command's choice (``asl lang sentencepiece``). A split without a single usable sentence is
     reported and gets no manifests.
 
     Args:

@@ -159,7 +159,8 @@ def _finish(clips: List[Clip], facts: Dict[str, Any]) -> Dict[str, Any]:
         n = len(facts["fps_unexplained"])
         facts["notes"].append(f"{n} clips fit their span at no rate: 25 fps assumed (fps_unexplained)")
     if facts.get("cut_to_end"):
-        facts["notes"].append(f"{len(facts['cut_to_end'])} clips end after their video and are cut to its end (cut_to_end)")
+        n = len(facts["cut_to_end"])
+        facts["notes"].append(f"{n} clips end after their video and are cut to its end (cut_to_end)")
     if any(c.status in (MISSING, VIDEO_ONLY) for c in clips) and not facts["synthetic"]:
         facts["notes"].append(f"the owner gives videos that are gone from the web on request: {HOME}")
     report = make_report("wlasl", clips, facts)

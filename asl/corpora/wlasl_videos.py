@@ -35,8 +35,8 @@ def attach_videos(clips: Sequence[Clip], corpus: Path, entries: Mapping[str, Map
             continue
         if not isinstance(first, int) or not isinstance(last, int) or not 1 <= first <= last:
             raise AslError(
-                f"{clip.where}: WLASL_v0.3.json has frame_start {first} and frame_end {last} for it; they count from 1, "
-                "and -1 is the end: mend them"
+                f"{clip.where}: WLASL_v0.3.json has frame_start {first} and frame_end {last} for it; "
+                "they count from 1, and -1 is the end: mend them"
             )
         clip.custom["raw_frames"] = [first, last]
 

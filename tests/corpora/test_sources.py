@@ -47,7 +47,7 @@ YOUTUBE = "https://www.youtube.com/watch?v=EhkIoTNxwGE"
 def write_wlasl(folder: Path, entries) -> Path:
     """``entries``: video_id -> what WLASL_v0.3.json says besides; all of one sign, in train."""
     folder.mkdir(parents=True, exist_ok=True)
-    usual = {"signer_id": 1, "split": "train", "fps": 25, "frame_start": 1, "frame_end": -1, "url": "http://a.org/b.mp4"}
+    usual = {"signer_id": 1, "split": "train", "frame_start": 1, "frame_end": -1, "url": "http://a.org/b.mp4"}
     instances = [{"video_id": key, **usual, **more} for key, more in entries.items()]
     (folder / "WLASL_v0.3.json").write_text(json.dumps([{"gloss": "book", "instances": instances}]))
     rows = {key: {"subset": "train", "action": [0, 1, 43]} for key in entries}
@@ -104,7 +104,8 @@ def test_landmarks_win_unless_all_are_to_come_from_videos(tmp_path, hands_file, 
 
 
 def test_a_video_that_cannot_be_read_is_bad_and_a_span_that_is_none_is_refused(tmp_path):
-    corpus = write_wlasl(tmp_path / "wlasl", {"00001": {}, "00002": {"url": YOUTUBE, "frame_start": 9, "frame_end": 12}})
+    part = {"url": YOUTUBE, "frame_start": 9, "frame_end": 12}
+    corpus = write_wlasl(tmp_path / "wlasl", {"00001": {}, "00002": part})
     write_video(corpus / "raw_videos/EhkIoTNxwGE.mp4", 10)
     (corpus / "videos").mkdir()
     (corpus / "videos/00001.mp4").write_bytes(b"no film")
@@ -251,6 +252,7 @@ def test_what_is_wrong_with_videos_in_a_table_is_told_by_line(table):
 
 
 def test_landmarks_that_do_not_tell_their_rate_are_not_cut(table, tmp_path):
-    report = csv.prepare(table("a,a.npy,train,book,anna,,0,1", "b,a.npy,train,book,anna,25,0,1"), str(tmp_path / "data"))
+    corpus = table("a,a.npy,train,book,anna,,0,1", "b,a.npy,train,book,anna,25,0,1")
+    report = csv.prepare(corpus, str(tmp_path / "data"))
     (told,) = report["not_used"]
     assert told["id"] == "a" and "does not say its frames per second" in told["reason"]
