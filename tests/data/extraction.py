@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import asl.data.extracting
 from asl.common.jsonl import write_jsonl
@@ -43,12 +44,27 @@ def use_fake(delay: float = 0.0) -> None:
     asl.data.extracting.estimator_maker = lambda settings: functools.partial(FakeEstimator, delay)
 
 
-def write_video(path: Path, frames: int, number: int = 0, fps: float = 25.0, size=(64, 48), level=None) -> Path:
+def run_here(executor, function, tasks, tick):
+    """``run_tasks`` in this process: no second is spent on starting others."""
+    for task in tasks:
+        yield task, function(task)
+        tick()
+
+
+def extract_here(data: Path, **options):
+    """``asl landmarks extract`` in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asl.data.extracting, "run_tasks", run_here)
+        return asl.data.extracting.extract_landmarks(str(data), **options)
+
+
+def write_video(path: Path, frames: int, number: int = 0, fps: float = 25.0, size=(128, 96), level=None,
+                codec: str = "mp4v") -> Path:  # fmt: skip
     """A video whose frames are all different (by ``number`` and by time), or all of one ``level``."""
     import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size)
     for i in range(frames):
         image = np.full((size[1], size[0], 3), 40 + (number * 31 + i * 3) % 160 if level is None else level, np.uint8)
         image[:, : size[0] // 2] //= 2 if level is None else 1
