@@ -18,7 +18,7 @@ from asl.common.errors import AslError
 DEATHS = 3  # so many processes may one task cost; then it is given up
 DEATHS_IN_A_ROW = 5  # so many tasks given up with none done between: it is not they
 _DIED = f"the process that worked on it died, {DEATHS} times (it crashes on it, or memory is short)"
-WORKERS_WITHIN = 60  # seconds for a cluster's first worker to come
+ANSWER_WITHIN, WORKERS_WITHIN = 10, 60  # seconds for a cluster to answer, and for its first worker to come
 
 
 class Died(AslError):
@@ -223,7 +223,7 @@ class Dask:
         self._scheduler = scheduler
         given = {"scheduler_file": scheduler} if os.path.isfile(scheduler) else {"address": scheduler}
         try:
-            self._client = distributed.Client(**given, timeout=10, set_as_default=False)
+            self._client = distributed.Client(**given, timeout=ANSWER_WITHIN, set_as_default=False)
         except (OSError, ValueError, ImportError, asyncio.TimeoutError) as e:
             what = " ".join(str(e).split())[:200]
             raise AslError(f"--scheduler {scheduler}: no Dask scheduler answers there ({what})") from e

@@ -79,13 +79,13 @@ def extract_video(task: VideoTask) -> Outcome:
     """
     outcome = Outcome()
     for left in reversed(range(TRIES)):
-        outcome.made, outcome.failed = [], []
+        outcome.made, outcome.failed, outcome.frames = [], [], 0
         try:
             _extract(task, outcome)
             return outcome
         except _Changed as e:
             if not left:
-                outcome.made = []
+                outcome.made, outcome.frames = [], 0
                 _fail(task, outcome, task.clips, "changed", str(e))
     return outcome
 
