@@ -77,10 +77,10 @@ def own_rate(times: np.ndarray, fps: Fraction) -> Fraction:
         return fps
     usual = np.median(steps)
     rate = 1 / float(steps[np.abs(steps - usual) <= 0.25 * usual].mean())
-    for known in (fps, *_COMMON):
-        if abs(float(known) - rate) <= _NEAR * rate:
-            return known
-    return snap_rate(rate) or fps
+    if abs(float(fps) - rate) <= _NEAR * rate:
+        return fps
+    nearest = min(_COMMON, key=lambda known: abs(float(known) - rate))
+    return nearest if abs(float(nearest) - rate) <= _NEAR * rate else snap_rate(rate) or fps
 
 
 def keeps_to(times: np.ndarray, fps: Fraction) -> bool:

@@ -61,6 +61,9 @@ def set_durations(path: Path, durations: Sequence[int], timescale: int = 1000) -
     entries = b"".join(struct.pack(">2I", 1, duration) for duration in durations)
     table = struct.pack(">I4s2I", 16 + len(entries), b"stts", 0, len(durations)) + entries
     data[start : start + length] = table
+    edits = data.find(b"edts")
+    if edits >= 0:  # it would end the video where it ended before
+        data[edits : edits + 4] = b"free"
     for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
         at = data.index(kind) - 4
         struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(table) - length)
