@@ -45,6 +45,10 @@ COMMANDS: Dict[str, Command] = {
     "lexicon oov": Command("asl.data.oov:out_of_vocabulary", "which words of a split the lexicon lacks"),
     "landmarks extract": Command("asl.data.extracting:extract_landmarks", "videos -> landmark files, at any size"),
     "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
+    "landmarks convert": Command(
+        "asl.data.converting:convert_landmarks", ".npy, .npz, .pose, OpenPose's JSON -> .pose, .npz, .npy", ("source", "out")
+    ),
+    "landmarks export": Command("asl.data.exporting:export_landmarks", "cuts -> .pose, .npz or .npy files"),
     "stitch": Command("asl.data.stitching:stitch", "words of aligned sentences -> new sentences to train on"),
     "stitch isolated": Command(
         "asl.data.stitching_isolated:stitch_isolated", "clips of isolated signs -> sentences of a text to train on"

@@ -86,7 +86,7 @@ def read_landmarks(
         clip = _read_openpose(path, layout, size, fps)
     else:
         clip = {".npy": _read_npy, ".npz": _read_npz, ".pose": _read_pose}[path.suffix](path, layout)
-        if size is not None and not (clip.width and clip.height):
+        if size not in (None, (1, 1)) and not (clip.width and clip.height):
             clip = replace(clip, width=size[0], height=size[1])
         clip = replace(clip, fps=clip.fps or fps)
     if len(clip.array) == 0:
