@@ -53,6 +53,7 @@ COMMANDS: Dict[str, Command] = {
     "stitch isolated": Command(
         "asl.data.stitching_isolated:stitch_isolated", "clips of isolated signs -> sentences of a text to train on"
     ),
+    "landmarks check": Command("asl.data.checking:check_landmarks", "what was found, gaps, jitter, implausible hands"),
     "show": Command("asl.data.showing:show", "one clip's skeletons as a strip, GIF or MP4, on white or over its video", ("cut",)),
     "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
     "ablate": Command("asl.tasks.ablate:ablate", "a file of configurations x seeds -> runs, one table", ("file",)),

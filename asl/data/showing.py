@@ -9,10 +9,11 @@ import numpy as np
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import atomic_path
 from asl.data.clip_video import ClipVideo, find_recordings, find_video, picture_size, pictures_at
+from asl.data.quality_rows import read_array
 from asl.data.storage import ArchiveReader, cut_fps, cut_layout, open_cuts
 from asl.data.text import text_of
 from asl.landmarks.drawing import Image, View, check_array, choose_frames, close_view, draw_frame, video_view
-from asl.landmarks.layouts import Layout, get_layout
+from asl.landmarks.layouts import Layout
 from asl.landmarks.movies import write_gif, write_mp4
 from asl.landmarks.pictures import film_frame, seconds, strip
 
@@ -104,16 +105,9 @@ def read_cut(data: str, split: str, cut: str) -> Tuple[Any, np.ndarray, str]:
         raise AslError(f"{data}/{split}: no clip '{cut}'{near}; the ids are in cuts.jsonl.gz")
     reader = ArchiveReader()
     try:
-        return found, *read_array(reader, found)
+        return found, read_array(reader, found), cut_layout(found)
     finally:
         reader.close()
-
-
-def read_array(reader: ArchiveReader, cut: Any) -> Tuple[np.ndarray, str]:
-    """Landmarks ``(frames, points, dims)`` of a cut and the name of their layout."""
-    form = get_layout(cut_layout(cut))
-    array = reader.read(cut)
-    return array.reshape(len(array), form.num_points, form.num_dims), form.name
 
 
 def _over_video(
