@@ -38,5 +38,5 @@ if [ "$(cd "$(dirname "$new")" && pwd)" != "$root/egs" ]; then # not two folders
   } > "$half/path.sh"
 fi
 mv "$half" "$new"
-echo "$new is a recipe now. Put corpus.csv (id,path,split,text,signer[,gloss]) and the landmarks into a folder, then:"
-echo "  $new/run.sh --corpus-dir THAT-FOLDER"
+echo "$new is a recipe now. Put corpus.csv (id,path,split,text,signer[,gloss]) and videos or landmarks into DIR, then:"
+echo "  $new/run.sh --corpus-dir DIR"

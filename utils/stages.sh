@@ -47,6 +47,17 @@ splits() {
   done
 }
 
+# extract_and_import SHARE [OPTION...]: landmarks out of the videos that stage 1 listed (none: that is said), then all
+# landmark files into archives and cuts. SHARE of a split's clips may fail; the options are asl landmarks import's.
+extract_and_import() {
+  local share=$1 manifests=(data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz)
+  shift
+  step --in "${manifests[@]}" --out data/landmarks/extract.json --via="$import_cmd" -- \
+    asl landmarks extract --data data --nj "$nj" --max-failures "$share"
+  step --in "${manifests[@]}" data/landmarks/extract.json --out data/landmarks/report.json data/train/cuts.jsonl.gz \
+    --via="$import_cmd" -- asl landmarks import --data data --nj "$nj" --max-failures "$share" "$@"
+}
+
 # estimate_ngram ORDER ARPA [TEXT]: an n-gram of the train sentences, or of TEXT (a sentence a line).
 estimate_ngram() {
   if [ $# -gt 2 ]; then
@@ -96,14 +107,14 @@ decode_graph() {
 
 # measure_prior: how often the network of $exp says each token on train, for tune_scales.
 measure_prior() {
-  step --in "$exp/train.json" "$exp/checkpoints" data/train/cuts.jsonl.gz data/landmarks \
+  step --in "$exp/train.json" "$exp/checkpoints" data/train/cuts.jsonl.gz data/landmarks/*.h5 \
     --out "$exp/prior.json" --via="$decode_cmd" -- asl prior --exp "$exp" --data data --split train
 }
 
 # tune_scales SPLIT GRAPH DIR: what the grammar, each word and the prior (measure_prior made it) should weigh, by the
 # WER of SPLIT; into DIR.
 tune_scales() {
-  step --in "$exp/train.json" "$exp/checkpoints" "$exp/prior.json" "data/$1/cuts.jsonl.gz" data/landmarks "$2" \
+  step --in "$exp/train.json" "$exp/checkpoints" "$exp/prior.json" "data/$1/cuts.jsonl.gz" data/landmarks/*.h5 "$2" \
     --out "$3" --via="$decode_cmd" -- \
     asl tune --exp "$exp" --data data --split "$1" --graph "$2" --engine "$engine" --out "$3" \
     ${score_options[@]+"${score_options[@]}"}
@@ -115,7 +126,7 @@ decode_into() {
   shift 3
   while [ "$1" != -- ]; do inputs+=("$1"); shift; done
   shift
-  step --in "$exp/train.json" "$exp/checkpoints" "data/$split/cuts.jsonl.gz" data/landmarks \
+  step --in "$exp/train.json" "$exp/checkpoints" "data/$split/cuts.jsonl.gz" data/landmarks/*.h5 \
     ${inputs[@]+"${inputs[@]}"} --out "$dir/hyp.jsonl" --via="$decode_cmd" -- \
     asl decode --exp "$exp" --data data --split "$split" "$@" --engine "$engine" --out "$dir"
   score_folder "$dir" "$split" "$metric"
@@ -124,7 +135,7 @@ decode_into() {
 # score_baseline SPLIT: a linear SVM's hypotheses for one split of isolated signs, and their numbers.
 score_baseline() {
   local dir=exp/svm/decode_$1_svm
-  step --in data/train/cuts.jsonl.gz "data/$1/cuts.jsonl.gz" data/landmarks --out "$dir/hyp.jsonl" -- \
+  step --in data/train/cuts.jsonl.gz "data/$1/cuts.jsonl.gz" data/landmarks/*.h5 --out "$dir/hyp.jsonl" -- \
     asl baseline svm --data data --split "$1" --out "$dir"
   score_folder "$dir" "$1" topk
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A corpus of one's own, described by one table (corpus.csv), from landmarks to a scored table.
+# A corpus of one's own, described by one table (corpus.csv), from videos or landmarks to a scored table.
 # README.md says what to put where; what is special about this corpus goes into conf/ and local/.
 
 set -euo pipefail
@@ -45,23 +45,21 @@ if stage 1 "prepare manifests and the written side"; then
     asl prepare csv --corpus-dir "$corpus_dir" --out data
 fi
 
-if stage 2 "import landmarks"; then
-  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
-    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
-    asl landmarks import --data data --nj "$nj" --layout "$layout"
+if stage 2 "extract and import landmarks"; then
+  extract_and_import 0 --layout "$layout"
 fi
 
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $init_from"; then
-  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$init_from/train.json" "$init_from/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$init_from" --data.data_dir data \
     --data.pipeline.layout "$layout" --seed "$seed" --devices "$devices"
 fi
 
 if stage 4 "train $exp"; then
-  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
     --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \

@@ -6,8 +6,9 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$recipe_dir/cmd.sh"
 
-recipe_help="Translation of How2Sign, from --corpus-dir (realigned sentence files, landmarks) to RESULTS.md."
+recipe_help="Translation of How2Sign, from --corpus-dir (sentence files, videos or landmarks) to RESULTS.md."
 option protocol official "official|by-video" "the owner's splits, or the clips that are there divided by their videos"
+option from_videos false flag "extract the landmarks from the videos, of sentences that have landmarks, too"
 option pieces 4000 count "sentencepiece's vocabulary, the network's outputs"
 option piece_type unigram "unigram|bpe" "how sentencepiece makes it"
 option case keep "keep|fold" "of the text that is learnt; fold: all in lower case"
@@ -41,22 +42,20 @@ exp=${exp:-exp/${name}_seed$seed}
 lang=(data/lang/{sentencepiece.model,tokens.txt,words.txt,lexicon.txt})
 
 if stage 0 "check the corpus"; then
-  need_corpus_dir "how2sign_realigned_*.csv and landmarks"
-  step -- asl check how2sign --corpus-dir "$corpus_dir" --protocol "$protocol"
+  need_corpus_dir "how2sign_realigned_*.csv and videos or landmarks"
+  step -- asl check how2sign --corpus-dir "$corpus_dir" --protocol "$protocol" --from-videos "$from_videos"
 fi
 
 if stage 1 "prepare manifests and the written side"; then
-  need_corpus_dir "how2sign_realigned_*.csv and landmarks"
+  need_corpus_dir "how2sign_realigned_*.csv and videos or landmarks"
   step --listing "$corpus_dir" --out data/report.json data/text -- \
-    asl prepare how2sign --corpus-dir "$corpus_dir" --protocol "$protocol" --out data
+    asl prepare how2sign --corpus-dir "$corpus_dir" --protocol "$protocol" --from-videos "$from_videos" --out data
   step --in data/text/train.txt --out data/lang -- asl lang sentencepiece --text data/text/train.txt \
     --type "$piece_type" --vocab-size "$pieces" --case "$case" --punctuation "$punctuation" --out data/lang
 fi
 
-if stage 2 "import landmarks"; then
-  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
-    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
-    asl landmarks import --data data --nj "$nj" --layout "$layout" --max-failures 0.01
+if stage 2 "extract and import landmarks"; then
+  extract_and_import 0.01 --layout "$layout"
   if [ -n "$stitch" ]; then
     step --in "$stitch"/train/cuts.jsonl.gz data/train/cuts.jsonl.gz data/text/train.txt \
       --out data/train_stitched/cuts.jsonl.gz -- \
@@ -68,13 +67,13 @@ fi
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $pretrained"; then
-  step --in "$pretrain_config" "${lang[@]}" data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$pretrain_config" "${lang[@]}" data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$pretrained/train.json" "$pretrained/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$pretrained" --data.data_dir data --seed "$seed" --devices "$devices"
 fi
 
 if stage 4 "train $exp"; then
-  step --in "$config" "${lang[@]}" data/landmarks data/*/cuts.jsonl.gz ${given[@]+"${given[@]}"} \
+  step --in "$config" "${lang[@]}" data/landmarks/*.h5 data/*/cuts.jsonl.gz ${given[@]+"${given[@]}"} \
     --out "$exp/train.json" "$exp/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \
     --data.train_split "$train_split" --seed "$seed" --devices "$devices"

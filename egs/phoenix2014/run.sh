@@ -6,9 +6,10 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$recipe_dir/cmd.sh"
 
-recipe_help="Sentences of PHOENIX-2014, from --corpus-dir (annotations/manual, features with landmarks) to RESULTS.md."
+recipe_help="Sentences of PHOENIX-2014, from --corpus-dir (annotations/manual, frames or landmarks) to RESULTS.md."
 option protocol signer-dependent "signer-dependent|si5" "the owner's splits, or Signer05 alone in val and test"
 option labels normalised "normalised|raw" "train labels as the references are, or as the annotators wrote them"
+option from_videos false flag "extract the landmarks from the frames, of sentences that have landmarks, too"
 option order 3 count "of the n-gram that the graph is compiled with; rescoring takes one order more"
 option tune false flag "choose on val what each grammar and each word weigh, and decode with that"
 option rescore "" text "rescore with this instead: an ARPA file, or the folder of a neural model (asl lm neural)"
@@ -35,32 +36,32 @@ graphs=$exp/graphs
 score_options=(--cleanup "$cleanup")
 
 if stage 0 "check the corpus"; then
-  need_corpus_dir "annotations and features"
-  step -- asl check phoenix2014 --corpus-dir "$corpus_dir" --protocol "$protocol" --labels "$labels"
+  need_corpus_dir "annotations and frames"
+  step -- asl check phoenix2014 --corpus-dir "$corpus_dir" --protocol "$protocol" --labels "$labels" \
+    --from-videos "$from_videos"
 fi
 
 if stage 1 "prepare manifests and the written side"; then
-  need_corpus_dir "annotations and features"
+  need_corpus_dir "annotations and frames"
   step --listing "$corpus_dir" --out data/report.json data/lang data/text -- \
-    asl prepare phoenix2014 --corpus-dir "$corpus_dir" --protocol "$protocol" --labels "$labels" --out data
+    asl prepare phoenix2014 --corpus-dir "$corpus_dir" --protocol "$protocol" --labels "$labels" \
+    --from-videos "$from_videos" --out data
 fi
 
-if stage 2 "import landmarks"; then
-  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
-    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
-    asl landmarks import --data data --nj "$nj" --layout hands_body51 --max-failures 0.01
+if stage 2 "extract and import landmarks"; then
+  extract_and_import 0.01 --layout hands_body51
 fi
 
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $pretrained"; then
-  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$pretrained/train.json" "$pretrained/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$pretrained" --data.data_dir data --seed "$seed" --devices "$devices"
 fi
 
 if stage 4 "train $exp"; then
-  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
     --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \
@@ -76,7 +77,7 @@ if stage 5 "estimate the grammars, compile the graphs"; then
     compile_graph "data/lang/$n-gram.arpa" "$graphs/$n-gram"
   done
   if [ "$finetune" != none ]; then
-    step --in "conf/$finetune.yaml" "$exp/train.json" "$exp/checkpoints" "$graphs/2-gram" data/landmarks \
+    step --in "conf/$finetune.yaml" "$exp/train.json" "$exp/checkpoints" "$graphs/2-gram" data/landmarks/*.h5 \
       --out "${exp}_$finetune/train.json" "${exp}_$finetune/checkpoints/last.ckpt" \
       --via="$train_cmd" --again=--force -- \
       asl train --config "conf/$finetune.yaml" --init-from "$exp" --exp "${exp}_$finetune" \

@@ -6,10 +6,11 @@ set -euo pipefail
 . "$(dirname "$0")/path.sh"
 . "$recipe_dir/cmd.sh"
 
-recipe_help="Isolated signs of WLASL, from --corpus-dir (WLASL_v0.3.json, nslt_*.json, landmarks) to RESULTS.md."
+recipe_help="Isolated signs of WLASL, from --corpus-dir (its lists, videos or landmarks) to RESULTS.md."
 option subset 100 count "the first so many signs: the owner's 100, 300, 1000 or 2000, or any other number"
 option protocol official "official|signer-independent" "the owner's splits, or no signer in two of them"
 option head softmax "softmax|ctc" "a softmax over the signs, or CTC decoded through a graph of one sign"
+option from_videos false flag "extract the landmarks from the videos, of clips that have landmarks, too"
 option seed 0 number "seed of everything that is random in training"
 option asl_lex "" file "ASL-LEX's signdata CSV: stage 1 makes the phonology that conf/softmax_phon.yaml needs"
 option pretrain false flag "pre-train the encoder without labels (stage 3) and train from it"
@@ -39,36 +40,35 @@ if grep -q "^ *phonology:" "$config"; then given+=(data/lang/phonology.tsv); fi
 
 if stage 0 "check the corpus"; then
   need_corpus_dir "WLASL_v0.3.json"
-  step -- asl check wlasl --corpus-dir "$corpus_dir" --subset "$subset"
+  step -- asl check wlasl --corpus-dir "$corpus_dir" --subset "$subset" --from-videos "$from_videos"
 fi
 
 if stage 1 "prepare manifests and the written side"; then
   need_corpus_dir "WLASL_v0.3.json"
   step --listing "$corpus_dir" --out data/report.json data/train data/lang -- \
-    asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --protocol "$protocol" --out data
+    asl prepare wlasl --corpus-dir "$corpus_dir" --subset "$subset" --protocol "$protocol" \
+    --from-videos "$from_videos" --out data
   if [ -n "$asl_lex" ]; then
     step --in "$asl_lex" data/lang/words.txt --out data/lang/phonology.tsv -- \
       asl phonology --asl-lex "$asl_lex" --lang data/lang
   fi
 fi
 
-if stage 2 "import landmarks"; then
-  step --in data/report.json data/*/recordings.jsonl.gz data/*/supervisions.jsonl.gz \
-    --out data/landmarks/report.json data/train/cuts.jsonl.gz --via="$import_cmd" -- \
-    asl landmarks import --data data --nj "$nj" --max-failures 0.01
+if stage 2 "extract and import landmarks"; then
+  extract_and_import 0.01
 fi
 
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $init_from"; then
-  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$init_from/train.json" "$init_from/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$init_from" --data.data_dir data \
     --seed "$seed" --devices "$devices"
 fi
 
 if stage 4 "train $exp"; then
-  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks data/*/cuts.jsonl.gz \
+  step --in "$config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     ${given[@]+"${given[@]}"} --out "$exp/train.json" "$exp/checkpoints/last.ckpt" \
     --via="$train_cmd" --again=--force -- \
     asl train --config "$config" --exp "$exp" ${start[@]+"${start[@]}"} --data.data_dir data \

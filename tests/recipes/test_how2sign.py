@@ -76,5 +76,5 @@ def test_from_sentence_files_and_landmarks_to_a_table(recipe):
 def test_done_work_is_skipped(recipe, corpus):
     said = run(recipe[0], corpus, "--stop-stage", "6")
     assert "runs again" not in said and "training TranslateTask" not in said
-    # prepare, pieces, import, pretrain, train, text and n-gram of pieces and of words, graph, constant, decodings
-    assert said.count("skipped") == 2 + 1 + 2 + 5 + 2 * (1 + len(METHODS))
+    # prepare, pieces, extract, import, pretrain, train, text and n-gram of pieces and of words, graph, constant, decodings
+    assert said.count("skipped") == 3 + 1 + 2 + 5 + 2 * (1 + len(METHODS))

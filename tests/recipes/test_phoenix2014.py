@@ -79,7 +79,7 @@ def test_from_lists_and_landmarks_to_a_table(recipe, corpus):
 def test_done_work_is_skipped(recipe, corpus):
     said = run(recipe[0], corpus, "--engine", "kaldi", "--tune", "--stop-stage", "6")
     assert "runs again" not in said
-    assert said.count("skipped") == 2 + 1 + 4 + 3 + 2 * len(METHODS) + 1 + 2
+    assert said.count("skipped") == 3 + 1 + 4 + 3 + 2 * len(METHODS) + 1 + 2
 
 
 def test_si5_and_raw_labels_are_other_data(recipe, corpus, tmp_path):

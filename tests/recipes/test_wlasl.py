@@ -34,7 +34,7 @@ def test_through_the_kaldi_engine(new_recipe, tmp_path):
     recipe = new_recipe(tmp_path, "--engine", "kaldi", "--with-test")
     check_whole(recipe, recipe.run())
     again = recipe.run()
-    assert again.count("skipped") == 3 + 1 + 6 * 2 and "runs again" not in again
+    assert again.count("skipped") == 4 + 1 + 6 * 2 and "runs again" not in again
 
 
 @pytest.mark.k2
