@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Optional, Tuple
 
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+_MP4 = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # what an MP4 or MOV may begin with
 _MAX_BOXES = 100_000  # a fragmented film has some thousands
 
 
@@ -24,7 +25,7 @@ def missing_bytes(path: Path) -> Optional[int]:
     with open(path, "rb") as file:
         head = file.read(12)
         file.seek(0)
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        if head[4:8] in _MP4:
             end = _end_of_boxes(file, size)
         elif head[:4] == struct.pack(">I", _EBML):
             end = _end_of_segment(file)
@@ -36,9 +37,11 @@ def missing_bytes(path: Path) -> Optional[int]:
 
 
 def has_index(path: Path) -> bool:
-    """Whether an MP4 or MOV still has its ``moov`` box, without which nothing of it can be decoded."""
+    """Whether an MP4 or MOV still has its ``moov`` box, without which nothing of it can be decoded; others need none."""
     size = path.stat().st_size
     with open(path, "rb") as file:
+        if file.read(8)[4:] not in _MP4:
+            return True
         return any(kind == b"moov" for kind, _ in _boxes(file, size))
 
 

@@ -31,6 +31,9 @@ class Tracker(Protocol):
 class Estimator(Protocol):
     """Makes trackers.
 
+    One that follows a single person may also have ``count_people(image) -> int``, which says how many there are to
+    choose from.
+
     Attributes:
         layout: name of the layout (``asl.landmarks.layouts``) of its points.
         about: what it is: name, version and options; JSON values.

@@ -60,11 +60,13 @@ PROBLEMS = {
     "missing frames": "numbers are missing among the frames of a folder; the rows are NaN",
     "no hands": "no hand found in any frame",
     "nobody": "no person found in any frame",
+    "several people": "more than one face of like size in most of the pictures that were asked for it",
     "rate": "the header's frames per second are not those that the frames have, or no camera's",
     "variable rate": "the frames come at varying distances and were put on a constant grid",
     "size": "the picture is too small, or its size changes",
     "damaged": "the decoder reported errors in frames of the clip and showed what it could of them",
 }
+_LOOK = 2.0  # seconds between two pictures whose people are counted
 _SMALLEST = 96  # pixels; MediaPipe's hand model alone sees 224
 _RATES = (10, 120)  # frames per second, at which signing is filmed
 
@@ -84,6 +86,8 @@ class _Clip:
         self.found: List[Found] = []
         self.sizes: Set[Tuple[int, int]] = set()
         self.damaged = 0
+        self.people: List[int] = []  # in the pictures where they were counted
+        self.count_at = -np.inf
 
     def wants(self, time: float) -> bool:
         """Whether the picture at ``time`` is looked at for this clip."""
@@ -102,11 +106,18 @@ class _Clip:
             except (RuntimeError, ValueError) as error:
                 at = f"frame {frame.index} of clip {self.span.id}"
                 raise AslError(f"{info.path}: the estimator failed on {at} ({error}); look at the picture") from error
+            self._count_people(frame, estimator)
             self.looked.append(len(self.times))
             self.sizes.add(frame.image.shape[1::-1])
         self.times.append(frame.time)
         self.damaged += frame.damaged
         return looks
+
+    def _count_people(self, frame: Frame, estimator: Estimator) -> None:
+        count = getattr(estimator, "count_people", None)
+        if count is not None and frame.time >= self.count_at:
+            self.people.append(count(frame.image))
+            self.count_at = frame.time + _LOOK
 
     def close(self) -> None:
         """No more frames for it."""
@@ -232,6 +243,10 @@ def _picture_problems(clip: _Clip, info: VideoInfo) -> List[str]:
     problems = []
     if clip.damaged:
         problems.append(f"damaged: the decoder reports errors in {clip.damaged} of {len(clip.times)} frames")
+    several = [count for count in clip.people if count > 1]
+    if 2 * len(several) > len(clip.people):
+        where = f"{max(several)} faces in {len(several)} of {len(clip.people)} pictures that were asked for it"
+        problems.append(f"several people: {where}; one of them was followed")
     if len(clip.sizes) > 1:
         problems.append("size: it changes: " + ", ".join(f"{w} x {h}" for w, h in sorted(clip.sizes)) + " pixels")
     if min(info.width, info.height) < _SMALLEST:

@@ -86,7 +86,7 @@ def is_video(path: PathLike) -> bool:
 
 
 def probe_video(path: PathLike, fps: Optional[Fraction] = None) -> VideoInfo:
-    """Read the header of a video.
+    """Read the header of a video. A live recording, whose header says neither frames nor length, is counted.
 
     Args:
         path: a video file or a folder of numbered frames.
@@ -96,7 +96,11 @@ def probe_video(path: PathLike, fps: Optional[Fraction] = None) -> VideoInfo:
         AslError: absent, empty, no video, no frame in it, or a folder without ``fps``.
     """
     with open_video(path, fps) as video:
-        return video.info
+        info = video.info
+        if info.frames == 0:
+            for frame in video.frames(lambda time: False):
+                info = info._replace(frames=frame.index + 1, duration=frame.time + float(1 / info.fps))
+        return info
 
 
 def read_frames(
@@ -122,6 +126,8 @@ def read_frames(
 def open_video(path: PathLike, fps: Optional[Fraction] = None) -> Iterator["Video"]:
     """Open a video: ``info`` is its header, ``frames(wanted)`` its frames, as ``read_frames`` gives them, once.
 
+    Of a live recording ``frames`` and ``duration`` are 0 here.
+
     Raises:
         AslError: as ``probe_video``.
     """
@@ -136,6 +142,61 @@ class Video(Protocol):
     """An open video."""
 
     info: VideoInfo
+
+    def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
+        """As ``read_frames``."""
+
+    def close(self) -> None:
+        """Let the file go."""
+
+
+# --- files ---
+
+_FFMPEG = re.compile(r"\[[\w,.]+ @ 0x[0-9a-f]+\] |OpenCV: FFMPEG|\[ ?(WARN|ERROR|INFO):|Last message repeated")
+_HURT = re.compile(r"error|damaged|invalid|illegal|corrupt|overread|premature|partial|no jpeg|missing|fail", re.I)
+
+
+class _File:
+    """A video file, open."""
+
+    def __init__(self, path: Path, fps: Optional[Fraction]):
+        import cv2
+
+        if not path.exists():
+            raise AslError(f"{path}: no such video; check the corpus folder")
+        if path.stat().st_size == 0:
+            raise AslError(f"{path}: empty file; {_AGAIN}")
+        self._cv2 = cv2
+        self._messages = NativeMessages(_FFMPEG)
+        try:
+            with self._messages.kept():
+                # FFmpeg by name: other backends take a file name with digits for a series of pictures. One thread:
+                # clips run beside each other, and what FFmpeg complains of belongs to the frame that was asked for.
+                self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+                self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # nobody has to turn the frames a second time
+            if not self._capture.isOpened():
+                raise AslError(f"{path}: {_why_not(path)}")
+            self.info = self._header(path, fps)
+        except AslError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if hasattr(self, "_capture"):
+            self._capture.release()
+        self._messages.close()
+
+    def _header(self, path: Path, fps: Optional[Fraction]) -> VideoInfo:
+        cv2, get = self._cv2, self._capture.get
+        width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
+        said = snap_rate(get(cv2.CAP_PROP_FPS))
+        rate = fps or said
+        if rate is None or width <= 0 or height <= 0:
+            raise AslError(f"{path}: its header has no picture of any rate and size; {_CONVERT}")
+        frames = int(get(cv2.CAP_PROP_FRAME_COUNT))
+        rotation = int(get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        frames = max(0, frames)
+        return VideoInfo(path, width, height, rate, frames, float(frames / (said or rate)), rotation)
 
     def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
         """As ``read_frames``."""
@@ -205,7 +266,7 @@ class _File:
     def frames(self, wanted: Optional[Callable[[float], bool]] = None) -> Iterator[Frame]:
         cv2, capture, messages = self._cv2, self._capture, self._messages
         step = float(1 / self.info.fps)
-        index, time = -1, -step
+        index, time, picture = -1, -step, None
         while True:
             messages.lines.clear()
             with messages.kept():
@@ -218,7 +279,9 @@ class _File:
             time = said if said > time else time + step
             image = None
             if wanted is None or wanted(time):
-                _, picture = capture.retrieve()
+                got, picture = capture.retrieve(picture)  # one buffer for all: a new one costs half as much again
+                if not got:
+                    raise AslError(f"{self.info.path}: frame {index} cannot be converted; {_CONVERT}")
                 image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
             yield Frame(index, time, image, any(map(_HURT.search, messages.lines)))
         _check_end(self.info, index + 1, time)

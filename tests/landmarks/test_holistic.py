@@ -135,6 +135,19 @@ def test_a_video_gives_what_its_pictures_give(tmp_path, estimator, clips):
     assert extracted.problems == ("nobody: no person found in any frame",)
 
 
+def test_two_people_are_counted_and_a_face_in_the_background_is_not(tmp_path, estimator, portrait, capfd):
+    one = np.full((240, 480, 3), 120, np.uint8)
+    one[10:220, 20:200] = cv2.resize(portrait, (180, 210))
+    background, two = one.copy(), one.copy()
+    background[20:90, 340:400] = cv2.resize(portrait, (60, 70))
+    two[10:220, 260:440] = cv2.resize(portrait, (180, 210))
+    assert [estimator.count_people(image) for image in (one, background, two, np.zeros_like(one))] == [1, 1, 2, 0]
+    path = made.write_video(tmp_path / "a.mp4", [two[..., ::-1]] * 3)
+    (extracted,) = extract_spans(path, [Span("a")], estimator)
+    assert "several people: 2 faces in 1 of 1 pictures that were asked for it; one of them was followed" in extracted.problems
+    assert capfd.readouterr().err == ""
+
+
 def test_what_there_is_not(capfd):
     with pytest.raises(AslError, match="no estimator 'holystic'; did you mean 'holistic'"):
         make_estimator("holystic")

@@ -52,11 +52,12 @@ def test_what_a_phone_notes_turns_the_pictures_upright_once(tmp_path, degrees, c
     path = made.numbered_video(tmp_path / "a.mp4", 3)
     made.turn(path, degrees)
     info = probe_video(path)
-    image = next(read_frames(path)).image
-    assert info.rotation == degrees
-    assert image.shape == (info.height, info.width, 3) == ((160, 120, 3) if degrees % 180 else (120, 160, 3))
-    bright = [at for at in ((0, 0), (0, -1), (-1, -1), (-1, 0)) if image[at].min() > 200]
-    assert bright == [corner]
+    frames = list(read_frames(path))
+    assert info.rotation == degrees and numbers(frames) == [0, 1, 2]
+    for image in (frame.image for frame in frames):
+        assert image.shape == (info.height, info.width, 3) == ((160, 120, 3) if degrees % 180 else (120, 160, 3))
+        bright = [at for at in ((0, 0), (0, -1), (-1, -1), (-1, 0)) if image[at].min() > 200]
+        assert bright == [corner]
 
 
 def test_frames_have_the_times_of_the_container(tmp_path):
