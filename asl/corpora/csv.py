@@ -6,8 +6,8 @@ separated by commas or tabs (UTF-8, with or without a byte-order mark, any line 
     id,path,split,text,signer[,gloss][,fps][,start,end]
 
     id      unique, without whitespace
-    path    the clip's video, the folder of its numbered frames (.png, .jpg), or its landmarks (.npy, .npz or
-            .pose); relative paths start at the table's folder
+    path    the clip's video, the folder of its numbered frames (.png, .jpg), or its landmarks (.npy, .npz,
+            .pose, or a folder of OpenPose's JSON); relative paths start at the table's folder
     split   train, val or test
     text    what is signed: one word (isolated signs) or several (sentences)
     signer  who signs; may be empty
@@ -42,6 +42,7 @@ from asl.corpora.manifests import (
 from asl.corpora.rates import ASSUMED_RATE
 from asl.corpora.sources import cut_spans, hash_sources
 from asl.corpora.synthetic import is_synthetic
+from asl.landmarks.openpose_files import is_openpose
 from asl.landmarks.reading import SUFFIXES
 from asl.landmarks.video import is_video
 from asl.lang.prepare import gloss_word, write_lang
@@ -259,9 +260,9 @@ def _source_problems(clip: Clip, field: Dict[str, str]) -> List[str]:
             wrong.append(f"path {path} is a folder of frames: give its frames per second in the column fps")
         if not path.is_dir() and field["fps"]:
             wrong.append(f"fps '{field['fps']}' of the video {path}: leave it empty, the video tells its own")
-    elif path.is_dir():
-        wrong.append(f"path {path} is a folder without numbered frames (.png, .jpg)")
-    elif path.suffix not in SUFFIXES:
+    elif path.is_dir() and not is_openpose(path):
+        wrong.append(f"path {path} is a folder without numbered frames (.png, .jpg) or OpenPose's JSON")
+    elif path.is_file() and path.suffix not in SUFFIXES:
         wrong.append(f"path {path} is neither a landmark file ({', '.join(SUFFIXES)}) nor a video (.mp4 and so on)")
     return wrong + _span_problems(clip, field)
 

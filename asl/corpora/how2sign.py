@@ -52,12 +52,12 @@ from asl.corpora.how2sign_lists import (
 )  # fmt: skip
 from asl.corpora.manifests import (
     BAD, LEFT_OUT, SPLITS, Clip,
-    check_unique, empty_split_notes, files_by_stem, make_report, print_report, probe_clips, write_manifests,
+    check_unique, empty_split_notes, make_report, print_report, probe_clips, write_manifests,
     write_report,
 )  # fmt: skip
 from asl.corpora.sources import choose_sources, cut_spans, hash_sources, source_notes, videos_by_stem
 from asl.corpora.synthetic import MARKER, is_synthetic
-from asl.landmarks.reading import SUFFIXES
+from asl.landmarks.reading import landmarks_by_stem
 
 INNER = "How2Sign"
 LANDMARKS = "landmarks"
@@ -198,7 +198,7 @@ def _listed(root: Path, protocol: str, facts: Dict[str, Any]) -> List[Clip]:
 def _attach_files(clips: Sequence[Clip], root: Path) -> None:
     """Set landmarks and video of each sentence: its own, else those of its whole video and its times there."""
     for split in SPLITS:
-        landmarks = _files(root, (LANDMARKS, LANDMARKS + "/{0}"), split, lambda folder: files_by_stem(folder, SUFFIXES))
+        landmarks = _files(root, (LANDMARKS, LANDMARKS + "/{0}"), split, landmarks_by_stem)
         own, whole = (_files(root, folders, split, videos_by_stem) for folders in (_CLIPS, _WHOLE))
         for clip in clips:
             if clip.split != split or clip.status == BAD:

@@ -76,17 +76,6 @@ def check_unique(clips: Iterable[Clip]) -> None:
             raise AslError(f"{clip.where}: id '{clip.id}' stands at {first.where} already; ids must differ")
 
 
-def files_by_stem(folder: Path, suffixes: Tuple[str, ...]) -> Dict[str, Path]:
-    """Map the stem to the file for those in ``folder``; of one stem's files the first suffix counts."""
-    if not folder.is_dir():
-        return {}
-    names = set(os.listdir(folder))
-    found: Dict[str, Path] = {}
-    for suffix in reversed(suffixes):
-        found.update((name[: -len(suffix)], folder / name) for name in names if name.endswith(suffix))
-    return found
-
-
 def probe_clips(clips: Sequence[Clip], rate_of: RateOf) -> None:
     """Set frames and fps of every usable clip in place; one that cannot be read or is empty becomes ``bad``.
 

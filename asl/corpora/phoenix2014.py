@@ -54,6 +54,7 @@ from asl.corpora.manifests import (
 from asl.corpora.sources import choose_sources, hash_sources, source_notes
 from asl.corpora.synthetic import MARKER, is_synthetic
 from asl.landmarks.frame_folders import PICTURES
+from asl.landmarks.openpose_files import SUFFIX as OPENPOSE
 from asl.landmarks.reading import SUFFIXES
 from asl.lang.prepare import gloss_word, write_lang
 
@@ -258,6 +259,7 @@ def _attach_files(clips: Sequence[Clip], root: Path) -> None:
         names = [(folder, name) for folder in folders for name in _names(folder)]
         found = [folder / name for folder, name in names if name.endswith(SUFFIXES)]
         found += [path for path in (base / f"{clip.id}{suffix}" for suffix in SUFFIXES) if path.is_file()]
+        found += [folder for folder in folders if _has(folder, names, OPENPOSE) and not _has(folder, names, PICTURES)]
         pictures = sum(folder == folders[0] and name.endswith(PICTURES) for folder, name in names)
         if pictures:
             clip.video, clip.fps, clip.num_frames = folders[0], RATE, pictures
@@ -266,6 +268,10 @@ def _attach_files(clips: Sequence[Clip], root: Path) -> None:
         elif found:
             two = " and ".join(str(path.relative_to(base)) for path in sorted(found)[:2])
             clip.status, clip.reason = BAD, f"{len(found)} landmark files ({two}): keep one"
+
+
+def _has(folder: Path, names: Sequence[Tuple[Path, str]], suffixes: Any) -> bool:
+    return any(where == folder and name.endswith(suffixes) for where, name in names)
 
 
 def _names(folder: Path) -> List[str]:

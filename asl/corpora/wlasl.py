@@ -53,13 +53,14 @@ from asl.common.files import read_json
 from asl.common.rates import parse_rate
 from asl.corpora.manifests import (
     BAD, LEFT_OUT, MISSING, SPLITS, VIDEO_ONLY, Clip,
-    empty_split_notes, files_by_stem, make_report, print_report, probe_clips, write_manifests, write_report,
+    empty_split_notes, make_report, print_report, probe_clips, write_manifests, write_report,
 )  # fmt: skip
 from asl.corpora.rates import ASSUMED_RATE, estimate_rate
 from asl.corpora.resplit import Item, split_by_signer
 from asl.corpora.sources import choose_sources, hash_sources, source_notes
 from asl.corpora.synthetic import is_synthetic
 from asl.corpora.wlasl_videos import attach_videos, cut_raw
+from asl.landmarks.reading import landmarks_by_stem
 from asl.lang.prepare import gloss_word, write_lang
 
 HOME = "https://dxli94.github.io/WLASL/"
@@ -280,7 +281,7 @@ def _attach_files(clips: List[Clip], corpus: Path) -> Optional[str]:
     One folder serves the whole corpus, the one with most of the clips: two extractions have different
     points, which do not mix in one model.
     """
-    found = {folder: files_by_stem(corpus / folder, suffixes) for folder, suffixes in LANDMARKS.items()}
+    found = {folder: landmarks_by_stem(corpus / folder, suffixes) for folder, suffixes in LANDMARKS.items()}
     folder = max(found, key=lambda f: sum(c.id in found[f] for c in clips))
     for clip in clips:
         clip.path = found[folder].get(clip.id)

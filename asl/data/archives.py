@@ -22,6 +22,7 @@ from asl.common.jsonl import read_jsonl, write_jsonl
 from asl.data.recorded import ManifestMismatch, Row, has_video, read_pairs, recorded_rate, source_file
 from asl.data.storage import make_cut, write_archive
 from asl.data.videos import landmark_file, read_done, video_clip
+from asl.landmarks.reading import files_of
 
 # An archive is built in memory: so many clips, or frames (of Holistic's 543 points: 87 MB), at most.
 MAX_CLIPS = 256
@@ -93,7 +94,10 @@ def _code_hash() -> str:
     rooms = {
         "common": ("rates",),
         "data": ("archives", "recorded", "storage", "videos"),
-        "landmarks": ("face_mesh", "layouts", "pose_files", "reading", "tracking"),
+        "landmarks": (
+            "array_files", "face_mesh", "frame_folders", "layouts", "npz_files", "openpose_files", "pose_files",
+            "reading", "tracking",
+        ),
     }
     return hash_paths(package / room / f"{name}.py" for room, names in rooms.items() for name in names)
 
@@ -102,9 +106,11 @@ def _key(job: ArchiveJob, code: str) -> str:
     digest = hashlib.sha256(f"{code} {job.path.name} {job.layout} {job.tracking}\n".encode())
     for recording, supervision in job.rows:
         digest.update(json.dumps([recording, supervision], sort_keys=True).encode())
-        files = [source_file(recording, job.folder)]
+        source = source_file(recording, job.folder)
         if has_video(recording, supervision, job.folder):
-            files.append(landmark_file(job.clips, recording["id"]))
+            files = [source, landmark_file(job.clips, recording["id"])]
+        else:
+            files = files_of(source)
         for file in files:
             with contextlib.suppress(OSError):
                 stat = os.stat(file)
@@ -113,7 +119,7 @@ def _key(job: ArchiveJob, code: str) -> str:
 
 
 def read_index(job: ArchiveJob) -> Optional[Row]:
-    """Return the index's head (key, bytes, failed, stats, layouts) where the archive is done, else None."""
+    """Return the index's head (key, bytes, failed, notes, stats, layouts) where the archive is done, else None."""
     try:
         head = next(read_jsonl(job.index))
         done = head["key"] == job.key and head["bytes"] == job.path.stat().st_size
@@ -132,7 +138,8 @@ def read_index_cuts(job: ArchiveJob) -> Iterator[Row]:
 def make_archive(job: ArchiveJob) -> Row:
     """Read the clips of ``job``, write its archive, then its index; return the index's head.
 
-    A clip that cannot be used is left out and listed under ``failed`` with what is wrong with it.
+    A clip that cannot be used is left out and listed under ``failed`` with what is wrong with it; what is odd about
+    one that is used, under ``notes``.
 
     Raises:
         AslError: the archive or its index cannot be written.
@@ -140,12 +147,13 @@ def make_archive(job: ArchiveJob) -> Row:
     arrays: List[Tuple[str, np.ndarray]] = []
     cuts: List[Row] = []
     failed: List[Row] = []
+    notes: List[Row] = []
     layouts: Dict[str, str] = {}
     stats: Dict[str, float] = {}
     for recording, supervision in job.rows:
         clip_id = recording["id"]
         try:
-            array, layout, fps, counts = _read_clip(recording, supervision, job)
+            array, layout, fps, counts, odd = _read_clip(recording, supervision, job)
         except AslError as e:
             kind = _kind(e, source_file(recording, job.folder))
             failed.append({"id": clip_id, "split": job.split, "kind": kind, "reason": str(e)})
@@ -155,9 +163,10 @@ def make_archive(job: ArchiveJob) -> Row:
         cuts.append(make_cut(recording, timed, array, fps, layout, f"../landmarks/{job.path.name}"))
         layouts.setdefault(layout, clip_id)
         add_counts(stats, {**counts, "clips": 1, "frames": len(array)})
+        notes += [{"id": clip_id, "split": job.split, "note": note} for note in odd]
     write_archive(job.path, arrays)
     size = job.path.stat().st_size
-    head = {"key": job.key, "bytes": size, "failed": failed, "stats": stats, "layouts": layouts}
+    head = {"key": job.key, "bytes": size, "failed": failed, "notes": notes, "stats": stats, "layouts": layouts}
     write_jsonl(job.index, [head, *cuts])
     return head
 
@@ -177,7 +186,7 @@ def _kind(error: AslError, path: Path) -> str:
         return "not_extracted"
     if isinstance(error, ManifestMismatch):
         return "changed"
-    return "unusable" if path.is_file() else "missing"
+    return "unusable" if path.exists() else "missing"
 
 
 @functools.lru_cache(maxsize=2)  # the clips of a video come one after the other
@@ -190,8 +199,8 @@ def _read_whole(path: Path, layout: Optional[str], changed: int) -> Any:
 
 def _read_clip(
     recording: Row, supervision: Row, job: ArchiveJob
-) -> Tuple[np.ndarray, str, Fraction, Dict[str, Any]]:
-    """Return array ``(frames, points, dims)``, layout, fps and what tracking counted.
+) -> Tuple[np.ndarray, str, Fraction, Dict[str, Any], Tuple[str, ...]]:
+    """Return array ``(frames, points, dims)``, layout, fps, what tracking counted and what is odd about the file.
 
     ``source_frames`` in the supervision's ``custom`` says which frames of the file are the clip; without it all are.
     The landmarks of a video have their own length and rate: its header, which stage 1 read, is often wrong.
@@ -210,7 +219,7 @@ def _read_clip(
         counts = {**counts, "stale_clips": int(counts["stale"] > 0)}
     if not np.isfinite(array[..., 0]).any():
         raise AslError(f"{path}: nothing is left once hands of the clip before are masked; leave it out")
-    return array, clip.layout, fps, counts
+    return array, clip.layout, fps, counts, clip.notes
 
 
 def _read_source(recording: Row, supervision: Row, job: ArchiveJob) -> Tuple[Path, Any]:
@@ -229,5 +238,5 @@ def _read_source(recording: Row, supervision: Row, job: ArchiveJob) -> Tuple[Pat
     span = (supervision.get("custom") or {}).get("source_frames")
     if span is None:
         return path, read_landmarks(path, job.layout)
-    clip = _read_whole(path, job.layout, path.stat().st_mtime_ns if path.is_file() else 0)
+    clip = _read_whole(path, job.layout, path.stat().st_mtime_ns if path.exists() else 0)
     return path, replace(clip, array=clip.array[slice(*span)].copy())

@@ -119,22 +119,19 @@ def pictures_at(video: ClipVideo, times: Sequence[float]) -> Iterator[np.ndarray
 
 def picture_size(recording_id: str, recording: Optional[Row], data: PathLike, split: str) -> Optional[Tuple[int, int]]:
     """Width and height of the picture that landmarks are fractions of; None where no file tells."""
-    from asl.landmarks.pose_files import read_pose_size
+    from asl.landmarks import reading
     from asl.landmarks.video import probe_video
 
     files = [landmark_file(Path(data) / "landmarks" / "clips", recording_id)]
     files += [source_file(recording, Path(data) / split)] if recording else []
     for path in files:
         try:
-            if path.suffix == ".npz" and path.is_file():
-                with np.load(path, allow_pickle=False) as arrays:
-                    if {"width", "height"} <= set(arrays.files):
-                        return int(arrays["width"]), int(arrays["height"])
-            elif path.suffix == ".pose" and path.is_file():
-                return read_pose_size(path)
-            elif is_video(path) and path.exists():
+            if is_video(path) and path.exists():
                 info = probe_video(path, Fraction(25))
                 return info.width, info.height
+            size = reading.picture_size(path) if path.exists() else None
+            if size is not None:
+                return size
         except (AslError, OSError, ValueError):  # the landmarks are there: what made them need not be whole
             continue
     return None

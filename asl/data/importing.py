@@ -127,7 +127,7 @@ def _made(jobs: List[ArchiveJob], nj: int) -> Iterator[Any]:
 
 
 def _report(plan: Dict[str, List[ArchiveJob]]) -> Dict[str, Any]:
-    report: Dict[str, Any] = {"layouts": {}, "splits": {}, "failed": []}
+    report: Dict[str, Any] = {"layouts": {}, "splits": {}, "failed": [], "notes": []}
     for split, jobs in plan.items():
         row: Dict[str, Any] = {"listed": sum(len(job.rows) for job in jobs), "clips": 0, "frames": 0}
         row.update({kind: 0 for kind in _KINDS})
@@ -138,6 +138,7 @@ def _report(plan: Dict[str, List[ArchiveJob]]) -> Dict[str, Any]:
             add_counts(row, head["stats"])
             add_counts(row, {kind: sum(f["kind"] == kind for f in head["failed"]) for kind in _KINDS})
             report["failed"] += head["failed"]
+            report["notes"] += head["notes"]
             for layout, clip_id in head["layouts"].items():
                 report["layouts"].setdefault(layout, clip_id)
         report["splits"][split] = row
@@ -152,10 +153,12 @@ def _print(report: Dict[str, Any], made: int) -> None:
         values = [row.get(name, 0) for row in report["splits"].values()]
         if any(values):
             print(f"{name.replace('_', ' '):<24}" + "".join(f"{v:>12,}" for v in values))
-    for clip in report["failed"][:10]:
-        print(f"{clip['kind']}: {clip['id']} ({clip['split']}): {clip['reason']}")
-    if len(report["failed"]) > 10:
-        print(f"... and {len(report['failed']) - 10} more")
+    notes = [f"note: {clip['id']} ({clip['split']}): {clip['note']}" for clip in report["notes"]]
+    failed = [f"{clip['kind']}: {clip['id']} ({clip['split']}): {clip['reason']}" for clip in report["failed"]]
+    for told in (notes, failed):
+        print("".join(f"{line}\n" for line in told[:10]), end="")
+        if len(told) > 10:
+            print(f"... and {len(told) - 10} more")
 
 
 def _check(report: Dict[str, Any], max_failures: float, root: Path) -> None:

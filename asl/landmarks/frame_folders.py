@@ -53,7 +53,7 @@ def list_frames(folder: Path) -> FrameFiles:
     kinds = sorted({file.suffix.lower() for file in files})
     if len(kinds) > 1:
         raise AslError(f"{folder}: frames of several kinds ({', '.join(kinds)}); leave one of them in the folder")
-    numbers = _frame_numbers(folder, files)
+    numbers = frame_numbers(folder, files)
     order = sorted(range(len(files)), key=numbers.__getitem__)
     ordered = [numbers[i] for i in order]
     for i, (one, other) in enumerate(zip(ordered, ordered[1:])):
@@ -94,8 +94,12 @@ def _is_frame(entry: Path) -> bool:
     return entry.suffix.lower() in PICTURES and not name.startswith(".") and bool(_DIGITS.search(entry.stem))
 
 
-def _frame_numbers(folder: Path, files: Sequence[Path]) -> List[int]:
-    """The number of each frame: that part of the names which differs."""
+def frame_numbers(folder: Path, files: Sequence[Path]) -> List[int]:
+    """The number of each of a clip's files: of those in the names (each has one or more) the one that differs.
+
+    Raises:
+        AslError: more than that differs.
+    """
     split = [_DIGITS.split(file.stem) for file in files]
     columns = {len(parts) for parts in split}
     if len(columns) > 1:

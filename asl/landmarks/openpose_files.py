@@ -26,6 +26,7 @@ from asl.common.errors import AslError
 from asl.common.files import read_json
 from asl.common.rates import parse_rate
 from asl.landmarks.array_files import cut_out
+from asl.landmarks.frame_folders import frame_numbers
 from asl.landmarks.layouts import OPENPOSE, get_layout
 
 LAYOUT = "openpose137"
@@ -33,7 +34,6 @@ PICTURE = "picture.json"
 SUFFIX = "_keypoints.json"
 Size = Tuple[int, int]  # width and height in pixels
 
-_FRAME = re.compile(r"(?:(?P<name>.*)_|(?P<stem>.*?))(?P<number>\d+)" + re.escape(SUFFIX))
 _COCO = [place for place, point in enumerate(OPENPOSE[:19]) if point != "mid_hip"]
 _BODY = {len(OPENPOSE): list(range(len(OPENPOSE))), len(_COCO): _COCO}  # points in a file -> their places
 _PARTS = {"face_keypoints": 70, "hand_left_keypoints": 21, "hand_right_keypoints": 21}
@@ -52,32 +52,26 @@ def is_openpose(path: Path) -> bool:
     if not path.is_dir():
         return False
     with os.scandir(path) as entries:
-        return any(entry.name.endswith(SUFFIX) for entry in entries)
+        return any(entry.name.endswith(SUFFIX) and entry.name[0] != "." for entry in entries)
 
 
 def frame_files(folder: Path) -> Dict[int, Path]:
     """The files of a clip by the number of their frame, in order.
 
     Raises:
-        AslError: none, a name without a number, or frames of two clips.
+        AslError: none, a name without a number, two with one number, or frames of two clips.
     """
-    found: Dict[int, Path] = {}
-    names: Dict[str, str] = {}
-    for file in sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX)):
-        match = _FRAME.fullmatch(file)
-        if match is None:
-            raise AslError(f"{folder / file}: no number of a frame before '{SUFFIX}'; OpenPose writes "
-                           f"clip_000000000000{SUFFIX}: name it so")
-        names.setdefault(match["name"] or match["stem"] or "", file)
-        if len(names) > 1:
-            raise AslError(f"{folder}: holds frames of two clips ({' and '.join(names.values())}); give each clip "
-                           "a folder of its own")
-        number = int(match["number"])
-        if number in found:
-            raise AslError(f"{folder}: {found[number].name} and {file} are both frame {number}; keep one")
-        found[number] = folder / file
-    if not found:
+    files = [folder / name for name in sorted(os.listdir(folder)) if name.endswith(SUFFIX) and name[0] != "."]
+    if not files:
         raise AslError(f"{folder}: no file that ends in {SUFFIX}; give a folder that OpenPose's --write_json wrote")
+    for file in files:
+        if not re.search(r"\d", file.name):
+            raise AslError(f"{file}: no number of a frame in its name; OpenPose writes clip_000000000000{SUFFIX}")
+    found: Dict[int, Path] = {}
+    for number, file in zip(frame_numbers(folder, files), files):
+        other = found.setdefault(number, file)
+        if other is not file:
+            raise AslError(f"{folder}: {other.name} and {file.name} are both frame {number}; keep one")
     return dict(sorted(found.items()))
 
 

@@ -19,7 +19,7 @@ import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Dict, Optional, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from asl.common.rates import snap_rate
 from asl.landmarks.array_files import BROKEN, broken, cut_out, lossless, read_header
 from asl.landmarks.layouts import LAYOUTS, get_layout, guess_layout
 from asl.landmarks.npz_files import probe_npz, read_npz, read_npz_size
-from asl.landmarks.openpose_files import Size, is_openpose, probe_openpose, read_openpose, read_picture
+from asl.landmarks.openpose_files import PICTURE, Size, is_openpose, probe_openpose, read_openpose, read_picture
 from asl.landmarks.pose_files import read_pose, read_pose_size
 
 SUFFIXES = (".npy", ".npz", ".pose")
@@ -145,10 +145,17 @@ def picture_size(path: Union[str, Path]) -> Optional[Size]:
     return read_npz_size(path)
 
 
-def landmarks_by_stem(folder: Path) -> Dict[str, Path]:
-    """Map each clip's name to its landmarks in ``folder``: files of ``SUFFIXES``, and folders of OpenPose's JSON.
+def files_of(path: Path) -> List[Path]:
+    """The files that a clip is read from: itself, or those of OpenPose's JSON and what may say the picture's size."""
+    if not is_openpose(path):
+        return [path]
+    return [*(path / name for name in sorted(os.listdir(path))), path.parent / PICTURE]
 
-    Of several of one name the first of ``SUFFIXES`` counts, and a file before a folder.
+
+def landmarks_by_stem(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Dict[str, Path]:
+    """Map each clip's name to its landmarks in ``folder``: files of ``suffixes``, and folders of OpenPose's JSON.
+
+    Of several of one name the first of ``suffixes`` counts, and a file before a folder.
     """
     found: Dict[str, Path] = {}
     if not folder.is_dir():
@@ -158,7 +165,7 @@ def landmarks_by_stem(folder: Path) -> Dict[str, Path]:
     for name, is_folder in entries.items():
         if is_folder and is_openpose(folder / name):
             found[name] = folder / name
-    for suffix in reversed(SUFFIXES):
+    for suffix in reversed(suffixes):
         ends = (name for name, is_folder in entries.items() if name.endswith(suffix) and not is_folder)
         found.update((name[: -len(suffix)], folder / name) for name in ends)
     return found

@@ -122,7 +122,7 @@ def test_what_cannot_be_used_is_named(tmp_path, clip):
     folder = write_frames(tmp_path / "a", {0: [], 1: []})
     assert "holds no person" in refusal(folder, size=SIZE)
     write_frames(folder, {2: [person(points())]}, name="other")
-    assert "frames of two clips (clip_000000000000_keypoints.json and other_" in refusal(folder, size=SIZE)
+    assert "names of more than one series (clip_000000000000_keypoints.json, other_" in refusal(folder, size=SIZE)
     folder = write_frames(tmp_path / "b", {0: [person(points())]})
     (folder / "clip_0_keypoints.json").write_text('{"people": []}')
     assert "are both frame 0" in refusal(folder, size=SIZE)
@@ -161,6 +161,12 @@ def test_other_names_of_frames(tmp_path):
         folder.mkdir()
         (folder / f"{name}_keypoints.json").write_text(json.dumps({"people": [person(points())]}))
         assert f"counted from {number}" in read_landmarks(folder, size=SIZE).notes[0]
+    folder = tmp_path / "phoenix"
+    folder.mkdir()
+    for number in range(3):  # pictures named as RWTH-PHOENIX's: the last number is always 0
+        name = f"01April_2010_default-0.avi_pid0_fn{number:06d}-0_keypoints.json"
+        (folder / name).write_text(json.dumps({"people": [person(points())]}))
+    assert len(read_landmarks(folder, size=SIZE).array) == 3 and read_landmarks(folder, size=SIZE).notes == ()
 
 
 def test_clips_of_a_folder_by_name(clip):
