@@ -202,6 +202,10 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _start(scheduler: str) -> str:
+    return f"dask worker {scheduler} --nworkers {os.cpu_count()} --nthreads 1"
+
+
 class Dask:
     """The workers of a Dask cluster that runs already; they see the same files under the same names.
 
@@ -209,7 +213,7 @@ class Dask:
         scheduler: address, such as ``tcp://host:8786``, or a scheduler file.
 
     Raises:
-        AslError: Dask is not installed, no scheduler answers, or it has no worker.
+        AslError: Dask is not installed, no scheduler answers, it has no worker, or workers of several threads.
     """
 
     shared = ()
@@ -231,7 +235,11 @@ class Dask:
             self._client.wait_for_workers(1, timeout=WORKERS_WITHIN)
         except (OSError, asyncio.TimeoutError):
             self._client.close()
-            raise AslError(f"the Dask scheduler {scheduler} has no worker; start some: dask worker {scheduler}") from None
+            raise AslError(f"the Dask scheduler {scheduler} has no worker; start some: {_start(scheduler)}") from None
+        if any(threads > 1 for threads in self._client.nthreads().values()):
+            self._client.close()
+            raise AslError(f"workers of the Dask scheduler {scheduler} have several threads, which do one video at a "
+                           f"time together; start them with one each: {_start(scheduler)}")
         self._executor = self._client.get_executor(pure=False)
 
     def window(self) -> int:

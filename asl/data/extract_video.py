@@ -5,6 +5,7 @@ names when they are whole, and each says what it was made of.
 """
 
 import os
+import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,8 @@ from asl.landmarks.video import probe_video
 
 # Problems of which no landmarks are kept; with others (``asl.landmarks.spans.PROBLEMS``) the clip can be used.
 FATAL = ("cut short", "no frames", "no hands", "nobody")
+# What libraries print on standard error is taken (``asl.landmarks.native_messages``): a process does one at a time.
+_ONE_AT_A_TIME = threading.Lock()
 TRIES = 2  # a video that changes while it is read is read so often
 
 
@@ -81,7 +84,8 @@ def extract_video(task: VideoTask) -> Outcome:
     for left in reversed(range(TRIES)):
         outcome.made, outcome.failed, outcome.frames = [], [], 0
         try:
-            _extract(task, outcome)
+            with _ONE_AT_A_TIME:
+                _extract(task, outcome)
             return outcome
         except _Changed as e:
             if not left:
