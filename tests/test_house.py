@@ -32,6 +32,7 @@ LATE = {
     "mediapipe": ({"landmarks"}, set()),
     "cv2": ({"landmarks"}, set()),
     "pose_format": ({"landmarks"}, set()),
+    "distributed": ({"data"}, set()),
     "matplotlib": ({"landmarks", "data", "scoring", "tasks"}, set()),
 }
 PROBES = {"common/doctor.py", "common/compat.py"}  # they try what is installed, inside functions
@@ -109,6 +110,7 @@ def test_heavy_packages_are_imported_where_and_when_they_are_used(root):
         ("asl.scoring.score", ["torch", "lhotse", "k2", "lightning"]),
         ("asl.landmarks.reading", ["k2", "lightning", "mediapipe"]),
         ("asl.data.importing", ["k2", "mediapipe"]),
+        ("asl.data.extracting", ["k2", "mediapipe", "cv2", "distributed", "lhotse", "torch"]),
     ],
 )
 def test_importing_a_room_leaves_out_what_it_does_not_need(root, module, unwanted):

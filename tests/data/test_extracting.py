@@ -1,6 +1,8 @@
 """asl landmarks extract: every clip once, each video decoded once, and each kind of bad video named."""
 
+import io
 import os
+import re
 import shutil
 
 import numpy as np
@@ -56,6 +58,26 @@ def test_every_clip_has_its_landmarks_and_becomes_a_cut(tmp_path, capsys):
     assert imported["splits"]["train"]["clips"] == 10
     cut = next(cut for cut in open_cuts(data, "train") if cut.id == "v03")
     assert np.array_equal(ArchiveReader().read(cut).reshape(23, 543, 4), clip.array)
+
+
+def test_the_bar_tells_clips_and_frames_a_second_and_the_time_left(tmp_path, here, monkeypatch):
+    import tqdm
+
+    bars, shown = [], io.StringIO()
+
+    class Bar(tqdm.tqdm):
+        def __init__(self, **options):
+            super().__init__(**{**options, "disable": False, "file": shown, "mininterval": 0, "miniters": 1})
+            bars.append(self)
+
+    data = make_corpus(tmp_path, videos=2, long=3)
+    extract_landmarks(str(data))
+    (data / "landmarks" / "clips" / "v01.npz").unlink()  # its line of before does not count
+    (data / "landmarks" / "clips" / "long-001.npz").unlink()
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    extract_landmarks(str(data))
+    assert (bars[0].n, bars[0].total) == (2, 2)
+    assert re.search(r"videos: 100%.* 2/2 \[\d\d:\d\d<.*clip/s, \d+\.\d frames/s\]", shown.getvalue())
 
 
 def test_a_video_is_decoded_once_for_all_its_clips(tmp_path, here):
