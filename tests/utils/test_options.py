@@ -109,8 +109,9 @@ def test_dry_run_prints_the_commands_and_runs_nothing(recipe, run_shell):
     done = run_shell(recipe / "run.sh", "--dry-run", "--stage", "1", "--stop-stage", "4", "--nj", "3", cwd=recipe)
     assert done.returncode == 0, done.stderr
     commands = [line for line in done.stdout.splitlines() if line.startswith("  asl ")]
-    assert [c.split()[1] for c in commands] == ["prepare", "landmarks", "train"]
-    assert "--nj 3" in commands[1] and "conf/softmax.yaml" in commands[2]
+    assert [c.split()[1] for c in commands] == ["prepare", "landmarks", "landmarks", "train"]
+    assert [c.split()[2] for c in commands[1:3]] == ["extract", "import"] and "conf/softmax.yaml" in commands[3]
+    assert all("--nj 3" in c for c in commands[1:3])
     assert not (recipe / "data").exists() and not (recipe / "exp").exists()
 
 
