@@ -46,7 +46,7 @@ COMMANDS: Dict[str, Command] = {
     "landmarks extract": Command("asl.data.extracting:extract_landmarks", "videos -> landmark files, at any size"),
     "landmarks import": Command("asl.data.importing:import_landmarks", "landmark files -> archives and cuts"),
     "landmarks convert": Command(
-        "asl.data.converting:convert_landmarks", ".npy, .npz, .pose, OpenPose's JSON -> .pose, .npz, .npy", ("source", "out")
+        "asl.data.converting:convert_landmarks", ".npy, .npz, .pose, OpenPose -> .pose, .npz, .npy", ("source", "out")
     ),
     "landmarks export": Command("asl.data.exporting:export_landmarks", "cuts -> .pose, .npz or .npy files"),
     "stitch": Command("asl.data.stitching:stitch", "words of aligned sentences -> new sentences to train on"),
@@ -54,6 +54,7 @@ COMMANDS: Dict[str, Command] = {
         "asl.data.stitching_isolated:stitch_isolated", "clips of isolated signs -> sentences of a text to train on"
     ),
     "landmarks check": Command("asl.data.checking:check_landmarks", "what was found, gaps, jitter, implausible hands"),
+    "landmarks sheet": Command("asl.data.sheet:sheet", "thumbnails of a split's clips on an HTML page, the worst first"),
     "show": Command("asl.data.showing:show", "one clip's skeletons as a strip, GIF or MP4, on white or over its video", ("cut",)),
     "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
     "ablate": Command("asl.tasks.ablate:ablate", "a file of configurations x seeds -> runs, one table", ("file",)),

@@ -30,6 +30,10 @@ fi
 if ! grep -q '^set 2 ' "$dir/.asl-environment"; then leave_out torchaudio "only set 2 has torchaudio"; fi
 if [ -z "${ASL_CORPORA:-}" ]; then leave_out corpora "ASL_CORPORA is not set"; fi
 if command -v sctk >/dev/null; then export ASL_EXPECT_SCTK=1; else leave_out sctk "there is no program sctk"; fi
+if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then
+  export ASL_EXPECT_CHROMIUM=1
+fi
+if [ -z "${ASL_EXPECT_CHROMIUM:-}" ]; then leave_out chromium "there is no program chromium"; fi
 
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 # two processes, each with whole files of tests; -n 0 in the options runs them one after the other

@@ -23,6 +23,7 @@ OVER_VIDEO: Dict[str, Colour] = {
 _MARGIN = 0.05  # of the drawn box
 _BELOW = 1.1  # y: no farther below the picture than so much of it: legs out of the picture are guesses
 _FINE = 3  # drawn so many times as large and reduced, for smooth lines
+_DOTS_FROM = 120  # pixels high: below that the dots of a hand or a face would be one blot
 
 
 class View(NamedTuple):
@@ -146,7 +147,7 @@ def draw_frame(
             if found[a] and found[b]:
                 pen.line((*place[a], *place[b]), fill=colours[part] + (255,), width=max(round(width), 1))
         radius = width * (0.6 if part == "face" else 1.0)
-        for x, y in place[dots][found[dots]]:
+        for x, y in place[dots][found[dots]] if view.height >= _DOTS_FROM or not lines else ():
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colours[part] + (255,))
     # reduced with colours weighted by how opaque they are: no dark edges
     picture = picture.convert("RGBa").reduce(_FINE).convert("RGBA")
