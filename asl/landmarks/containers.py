@@ -37,7 +37,7 @@ def missing_bytes(path: Path) -> Optional[int]:
 
 
 def has_index(path: Path) -> bool:
-    """Whether an MP4 or MOV still has its ``moov`` box, without which nothing of it can be decoded; others need none."""
+    """Whether an MP4 or MOV still has its ``moov`` box, without which nothing can be decoded; others need none."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         if file.read(8)[4:] not in _MP4:

@@ -203,8 +203,8 @@ def _finish(
     if not clip.found:
         if not problems:
             problems.append(f"no frames: none between {clip.span.start} s and {clip.span.end} s")
-        parts: Dict[str, np.ndarray] = {}
-        return Extracted(clip.span.id, parts, rate or info.fps, np.zeros(0), info.width, info.height, decoded, tuple(problems))
+        nothing: Tuple[Dict[str, np.ndarray], Fraction, np.ndarray] = ({}, rate or info.fps, np.zeros(0))
+        return Extracted(clip.span.id, *nothing, info.width, info.height, decoded, tuple(problems))
     held = not info.path.is_dir()
     grid = constant_grid(np.array(clip.times), info.fps, rate, held, np.array(clip.looked))
     parts = {name: np.stack([found[name] for found in clip.found])[grid.rows] for name in clip.found[0]}

@@ -14,9 +14,8 @@ import numpy as np
 
 from asl.common.rates import snap_rate
 
-_COMMON = tuple(
-    Fraction(n, d) for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1))
-)
+_NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 60))
+_COMMON = tuple(map(Fraction, (24, 25, 30, 50, 60))) + _NTSC
 _NEAR = 0.01  # a rate this near to a common one is that: container times are rounded to milliseconds
 NOT_KNOWN = -1
 
@@ -90,7 +89,11 @@ def keeps_to(times: np.ndarray, fps: Fraction) -> bool:
 
 
 def constant_grid(
-    times: np.ndarray, fps: Fraction, rate: Optional[Fraction] = None, held: bool = True, looked: Optional[np.ndarray] = None
+    times: np.ndarray,
+    fps: Fraction,
+    rate: Optional[Fraction] = None,
+    held: bool = True,
+    looked: Optional[np.ndarray] = None,
 ) -> Grid:
     """Put frames on a grid.
 

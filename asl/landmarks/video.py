@@ -11,8 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Protocol, Union
 
+import numpy as np
+
 from asl.common.errors import AslError
 from asl.landmarks.frame_folders import is_frame_folder, list_frames, read_picture
+from asl.landmarks.time_grid import keeps_to, own_rate
 from asl.landmarks.video_files import CutShort, Frame, VideoFile, VideoInfo
 
 VIDEO_SUFFIXES = (
@@ -40,8 +43,9 @@ def probe_video(path: PathLike, fps: Optional[Fraction] = None) -> VideoInfo:
     with open_video(path, fps) as video:
         info = video.info
         if info.frames == 0:
-            for frame in video.frames(lambda time: False):
-                info = info._replace(frames=frame.index + 1, duration=frame.time + float(1 / info.fps))
+            times = np.array([frame.time for frame in video.frames(lambda time: False)])
+            rate = info.fps if keeps_to(times, info.fps) else own_rate(times, info.fps)
+            info = info._replace(frames=len(times), fps=rate, duration=float(times[-1] + 1 / rate))
         return info
 
 

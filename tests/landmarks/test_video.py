@@ -1,4 +1,4 @@
-"""Videos: every frame once, upright, at its time; and one clear sentence for what cannot be decoded, or ends too soon."""
+"""Videos: every frame once, upright, at its time; one clear sentence for what cannot be decoded, or ends too soon."""
 
 from fractions import Fraction
 
@@ -109,7 +109,8 @@ def test_a_live_recording_says_nothing_and_is_counted(tmp_path):
     path = made.numbered_video(tmp_path / "a.webm", 30)
     made.make_live(path)
     info = probe_video(path)
-    assert (info.frames, info.duration) == (30, pytest.approx(1.2, abs=0.01)) and missing_bytes(path) is None
+    assert (info.frames, info.fps, info.duration) == (30, 25, pytest.approx(1.2, abs=0.01))
+    assert missing_bytes(path) is None
     assert numbers(read_frames(path)) == list(range(30))
 
 
