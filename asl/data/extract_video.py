@@ -5,6 +5,7 @@ names when they are whole, and each says what it was made of.
 """
 
 import os
+import pickle
 import threading
 import time
 import traceback
@@ -25,6 +26,7 @@ from asl.landmarks.video import probe_video
 FATAL = ("cut short", "no frames", "no hands", "nobody")
 # What libraries print on standard error is taken (``asl.landmarks.native_messages``): a process does one at a time.
 _ONE_AT_A_TIME = threading.Lock()
+_ESTIMATORS: Dict[bytes, Estimator] = {}  # at most one: the last that was asked for
 TRIES = 2  # a video that changes while it is read is read so often
 
 
@@ -106,10 +108,7 @@ def _extract(task: VideoTask, outcome: Outcome) -> None:
         _fail(task, outcome, [todo.pop(clip.id)], "no frames", f"it goes from {clip.start} s to {clip.end} s")
     if not todo:
         return
-    try:
-        estimator = task.make()
-    except AslError as e:
-        raise Stopped(str(e)) from None
+    estimator = _estimator(task.make)
     try:
         for extracted in _spans(task, list(todo.values()), estimator, outcome):
             clip = todo.pop(extracted.id)
@@ -117,15 +116,33 @@ def _extract(task: VideoTask, outcome: Outcome) -> None:
     except (Stopped, _Changed):
         raise
     except AslError as e:
+        _forget_estimator()
         _check_same(task.source, state)
         _fail(task, outcome, todo.values(), _kind(e), str(e))
     except Exception as e:  # native libraries raise what they like; one video must not cost the others
         traceback.print_exc()
+        _forget_estimator()
         _check_same(task.source, state)
         _fail(task, outcome, todo.values(), "error", f"{task.source}: {type(e).__name__}: {' '.join(str(e).split())}")
-    finally:
-        estimator.close()
     _check_same(task.source, state)
+
+
+def _estimator(make: Callable[[], Estimator]) -> Estimator:
+    """This process's estimator; its models are loaded once, not for every video."""
+    key = pickle.dumps(make)
+    if key not in _ESTIMATORS:
+        _forget_estimator()
+        try:
+            _ESTIMATORS[key] = make()
+        except AslError as e:
+            raise Stopped(str(e)) from None
+    return _ESTIMATORS[key]
+
+
+def _forget_estimator() -> None:
+    """The next video gets a new one: this one may have been stopped in the middle of a picture."""
+    while _ESTIMATORS:
+        _ESTIMATORS.popitem()[1].close()
 
 
 def _end(clip: VideoClip) -> float:
@@ -136,6 +153,8 @@ def _kind(error: AslError) -> str:
     """What an error that ended the decoding of a video is listed as."""
     if isinstance(error, ManifestMismatch):
         return "changed"
+    if "estimator" in str(error):
+        return "error"
     return "cut short" if "cut short" in str(error) else "undecodable"
 
 

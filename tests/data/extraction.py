@@ -17,11 +17,13 @@ PARTS = {"pose": (33, 4), "face": (468, 3), "left_hand": (21, 3), "right_hand": 
 
 
 class FakeEstimator:
-    """Finds the picture's mean brightness everywhere; nothing in black ones; dies of white ones."""
+    """Finds the picture's mean brightness everywhere; nothing in black ones; fails on light ones, dies of white ones."""
 
     layout, parts, about = "holistic543", PARTS, {"name": "fake"}
+    made = 0
 
     def __init__(self, delay: float = 0.0) -> None:
+        FakeEstimator.made += 1
         self._delay = delay
 
     def new_tracker(self):
@@ -30,6 +32,8 @@ class FakeEstimator:
     def __call__(self, image):
         time.sleep(self._delay)
         mean = float(image.mean())
+        if 240 < mean < 250:
+            raise ValueError("this grey is too light")
         if mean > 250:
             os.kill(os.getpid(), signal.SIGKILL)
         value = np.nan if mean < 5 else mean / 255
