@@ -264,7 +264,11 @@ def _source_problems(clip: Clip, field: Dict[str, str]) -> List[str]:
         wrong.append(f"path {path} is a folder without numbered frames (.png, .jpg) or OpenPose's JSON")
     elif path.is_file() and path.suffix not in SUFFIXES:
         wrong.append(f"path {path} is neither a landmark file ({', '.join(SUFFIXES)}) nor a video (.mp4 and so on)")
-    return wrong + _span_problems(clip, field)
+    wrong += _span_problems(clip, field)
+    if path.is_dir() and clip.span is not None and clip.fps is not None and clip.fps.denominator not in (1, 1001):
+        # a recording tells the rate of its folder by its own length, which is not the folder's there
+        wrong.append(f"a part of frames at {field['fps']} a second: make a folder of it, or give a whole rate")
+    return wrong
 
 
 def _span_problems(clip: Clip, field: Dict[str, str]) -> List[str]:

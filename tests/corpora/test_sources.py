@@ -238,14 +238,15 @@ def test_a_table_names_videos_frames_and_parts_of_them(table, tmp_path, lhotse_v
 def test_what_is_wrong_with_videos_in_a_table_is_told_by_line(table):
     lines = ("a,long.mp4,train,book,anna,25,,", "b,frames,train,book,anna,,,", "c,nothing,train,book,anna,,,",
              "d,long.mp4,train,book,anna,,2,1", "e,long.mp4,train,book,anna,,soon,", "f,corpus.csv,train,book,a,,,",
-             "g,long.mp4,train,book,anna,,,-1", "h,none.mp4,train,book,anna,,,")  # fmt: skip
+             "g,long.mp4,train,book,anna,,,-1", "h,none.mp4,train,book,anna,,,",
+             "i,frames,train,book,anna,12.5,0,1")  # fmt: skip
     with pytest.raises(AslError) as caught:
         csv.check(table(*lines))
     message = str(caught.value)
     for number, part in enumerate(
         ("the video tells its own", "is a folder of frames: give its frames per second", "a folder without numbered",
          "end 1 is not after start 2", "start 'soon' is no time in seconds", "nor a video",
-         "end '-1' is no time", "none.mp4 is not there"), 2,
+         "end '-1' is no time", "none.mp4 is not there", "a part of frames at 12.5 a second"), 2,
     ):  # fmt: skip
         (line,) = [line for line in message.splitlines() if f"corpus.csv line {number}: " in line]
         assert part in line
