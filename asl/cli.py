@@ -55,7 +55,7 @@ COMMANDS: Dict[str, Command] = {
     ),
     "landmarks check": Command("asl.data.checking:check_landmarks", "what was found, gaps, jitter, implausible hands"),
     "landmarks sheet": Command("asl.data.sheet:sheet", "thumbnails of a split's clips on an HTML page, the worst first"),
-    "show": Command("asl.data.showing:show", "one clip's skeletons as a strip, GIF or MP4, on white or over its video", ("cut",)),
+    "show": Command("asl.data.showing:show", "one clip as a strip, GIF or MP4, on white or over its video", ("cut",)),
     "train": Command("asl.tasks.train:main", "train the model that a config file describes", raw=True),
     "ablate": Command("asl.tasks.ablate:ablate", "a file of configurations x seeds -> runs, one table", ("file",)),
     "lang sentencepiece": Command("asl.lang.sentencepiece_command:sentencepiece", "sentences -> pieces as tokens"),

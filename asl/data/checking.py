@@ -77,8 +77,8 @@ def check_landmarks(
     for name, total in totals.items():
         share = total.unreliable / max(total.frames, 1)
         if max_unreliable is not None and share > max_unreliable:
-            raise AslError(f"{data}/{name}: {100 * share:.1f} % of the frames are unreliable, more than "
-                           f"--max-unreliable {max_unreliable:g} allows; {folder / 'report.json'} lists the worst clips")
+            said = f"{100 * share:.1f} % of the frames are unreliable, more than --max-unreliable {max_unreliable:g}"
+            raise AslError(f"{data}/{name}: {said}; {folder / 'report.json'} lists the worst clips")
     return report
 
 
@@ -127,7 +127,8 @@ def _print(report: Dict[str, Any], show: int, folder: Path) -> None:
     if clips:
         print(f"the worst {len(clips)} clips, unreliable frames first:")
     for row in clips:
-        print(f"  {100 * row['unreliable']:5.1f} %  {row['split']} {row['id']} ({row['frames']} frames): {reasons(row)}")
+        clip = f"{row['split']} {row['id']} ({row['frames']} frames)"
+        print(f"  {100 * row['unreliable']:5.1f} %  {clip}: {reasons(row)}")
     print(f"wrote {folder}/report.json, clips.jsonl.gz, quality.png")
 
 

@@ -61,8 +61,8 @@ def _sorted_curve(axis: Any, values: np.ndarray, part: str, label: str) -> None:
 def _shares(axis: Any, totals: Mapping[str, Totals]) -> None:
     for part, values in _parts(totals, "shares").items():
         _sorted_curve(axis, 100 * values, part, NAMES[part])
-    axis.set(title="found: clips in order, the worst at the left", xlabel="% of the clips", ylabel="% of a clip's frames",
-             ylim=(-3, 103))  # fmt: skip
+    axis.set(title="found: clips in order, the worst at the left", ylim=(-3, 103))
+    axis.set(xlabel="% of the clips", ylabel="% of a clip's frames")
 
 
 def _profile(axis: Any, totals: Mapping[str, Totals]) -> None:
@@ -87,7 +87,8 @@ def _gaps(axis: Any, totals: Mapping[str, Totals]) -> None:
             label = f"{NAMES[part]}: {sum(lengths.values()):,}"
             axis.step(order, 100 * share, where="post", color=_LINES[part], label=label)
             axis.set_xscale("log")
-    axis.set(title="gaps between frames with the part", xlabel="frames, at most", ylabel="% of the gaps", ylim=(-3, 103))
+    axis.set(title="gaps between frames with the part", ylim=(-3, 103))
+    axis.set(xlabel="frames, at most", ylabel="% of the gaps")
 
 
 def _jitter(axis: Any, totals: Mapping[str, Totals]) -> None:

@@ -44,7 +44,9 @@ def find_recordings(data: PathLike, split: str, ids: Iterable[str]) -> Dict[str,
     return found
 
 
-def find_video(cut: Any, frames: int, recording: Optional[Row], data: PathLike, split: str, video: str = "") -> ClipVideo:
+def find_video(
+    cut: Any, frames: int, recording: Optional[Row], data: PathLike, split: str, video: str = ""
+) -> ClipVideo:
     """Where the video of a cut is.
 
     Args:
@@ -61,10 +63,8 @@ def find_video(cut: Any, frames: int, recording: Optional[Row], data: PathLike, 
     if video:
         source = Path(video)
     elif source is None or not is_video(source):
-        came = f"come from {source}" if source else "come from no recording"
-        gone = "it is gone" if source and not source.suffix else "that is no video"
-        raise AslError(f"cut {cut.id}: its landmarks {came}, {gone if source else 'so no video is known'}; "
-                       "give its video by --video FILE")  # fmt: skip
+        why = f"come from {source}, which is no video, or gone" if source else "are of no recording that is known"
+        raise AslError(f"cut {cut.id}: its landmarks {why}; give its video by --video FILE")
     if not source.exists():
         raise AslError(f"cut {cut.id}: its video {source} is not there; give it by --video FILE, or leave it out")
     fps = None

@@ -94,7 +94,8 @@ def reasons(row: Row) -> str:
     said: List[str] = []
     for part in ("any_hand",) if "any_hand" in row["found"] else row["found"]:
         lost = 1 - row["found"][part]
+        what = "hand" if part == "any_hand" else NAMES[part]
         if lost > 0:
-            said.append(f"{'no hand' if part == 'any_hand' else f'no {NAMES[part]}'} in {100 * lost:.0f} % of the frames")
+            said.append(f"no {what} in {100 * lost:.0f} % of the frames")
     said += [f"{KINDS[kind]}: {n}" for kind, (n, _) in row["implausible"].items() if n]
     return "; ".join(said) or "nothing"

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Tuple
 from asl.common.errors import AslError
 from asl.common.files import write_text
 from asl.data.clip_video import find_recordings, picture_size
-from asl.data.quality_rows import Row, badness, measured_clips, read_array
+from asl.data.quality_rows import Row, badness, clip_row, measured_clips, read_array
 from asl.data.quality_totals import Totals
 from asl.data.sheet_page import GENERATOR, page
 from asl.data.showing import USUAL_RATIO
@@ -87,8 +87,6 @@ def _check_folder(folder: Path) -> None:
 def _draw(data: str, split: str, names: Dict[str, str], folder: Path) -> Dict[str, Row]:
     """Draw the clips ``id -> file name`` into ``folder``; return the row of each."""
     from tqdm import tqdm
-
-    from asl.data.quality_rows import clip_row
 
     recordings = find_recordings(data, split, names)
     rows: Dict[str, Row] = {}

@@ -80,7 +80,9 @@ def page(cards: Sequence[Tuple[Row, str]], summary: Dict[str, Any], data: str, s
     buttons = "".join(_button(kind.key, kind.label, kind.worst_first, kind.unit) for kind in kinds)
     buttons += _button("id", "id", -1, "")
     body = "\n".join(_card(row, address, kinds) for row, address in cards)
-    shown = f"{len(cards):,} clips" if len(cards) == summary["clips"] else f"the worst {len(cards):,} of {summary['clips']:,}"
+    shown = f"{len(cards):,} clips"
+    if len(cards) < summary["clips"]:
+        shown = f"the worst {len(cards):,} of {summary['clips']:,} clips"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -96,8 +98,9 @@ def page(cards: Sequence[Tuple[Row, str]], summary: Dict[str, Any], data: str, s
 <header>
 <h1>{_text(title)}</h1>
 <p class="about">{_text(shown)}, the worst detections first.
-<span class="left">left hand</span> and <span class="right">right hand</span> are the signer's; the bars tell when each was
-found, and which frames are <span class="wrong">unreliable</span>. <code>{_text(command)}</code> shows a clip whole.</p>
+<span class="left">left hand</span> and <span class="right">right hand</span> are the signer's; the bars tell when each
+was found, and which frames are <span class="wrong">unreliable</span>.
+<code>{_text(command)}</code> shows a clip whole.</p>
 <dl class="summary">{_summary(summary)}</dl>
 </header>
 <nav>
@@ -148,5 +151,6 @@ def _card(row: Row, address: str, kinds: Sequence[Measure]) -> str:
         f'<article data-id="{clip_id}" data-values="{numbers}">'
         f'<img src="{_text(address)}" width="{WIDTH}" height="{HEIGHT}" loading="lazy" decoding="async" '
         f'alt="Skeletons of clip {clip_id}" title="{_text(reasons(row))}">'
-        f'<h2 dir="auto" title="{text}">{text or "&nbsp;"}</h2><p class="id">{clip_id} <span>{length}</span></p></article>'
+        f'<h2 dir="auto" title="{text}">{text or "&nbsp;"}</h2><p class="id">{clip_id} <span>{length}</span></p>'
+        "</article>"
     )

@@ -30,16 +30,19 @@ button:hover { border-color: var(--pale); }
 button[aria-pressed="true"] { background: var(--on); border-color: var(--on); color: var(--on-ink); }
 :focus-visible { outline: 2px solid var(--left); outline-offset: 2px; }
 output { margin-left: auto; color: var(--pale); font-variant-numeric: tabular-nums; }
-main { display: grid; grid-template-columns: repeat(auto-fill, minmax(318px, 1fr)); gap: 14px; padding: 16px 24px 40px; }
+main { display: grid; grid-template-columns: repeat(auto-fill, minmax(318px, 1fr)); gap: 14px;
+  padding: 16px 24px 40px; }
 article { display: flex; flex-direction: column; min-width: 0; padding: 14px; border: 1px solid var(--rule);
-  border-radius: 12px; background: var(--card); content-visibility: auto; contain-intrinsic-size: auto 318px auto 290px; }
+  border-radius: 12px; background: var(--card); content-visibility: auto;
+  contain-intrinsic-size: auto 318px auto 290px; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 h2 { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; margin: 10px 0 0;
   font-size: 15px; font-weight: 600; overflow-wrap: anywhere; }
 .id { display: flex; justify-content: space-between; gap: 10px; margin: 2px 0 0; color: var(--pale); font-size: 12px;
   overflow-wrap: anywhere; }
 .id span { white-space: nowrap; }
-article dl { display: grid; grid-template-columns: 1fr 1fr; gap: 1px 20px; margin: auto 0 0; padding-top: 8px; font-size: 12px; }
+article dl { display: grid; grid-template-columns: 1fr 1fr; gap: 1px 20px; margin: auto 0 0; padding-top: 8px;
+  font-size: 12px; }
 article dl div { display: flex; justify-content: space-between; }
 article dt { color: var(--pale); }
 article dd { margin: 0; font-variant-numeric: tabular-nums; }
@@ -74,7 +77,9 @@ function sortBy(name, turned) {
     if (x === null || y === null) return (x === null) - (y === null) || a.place - b.place;  // what is not known: last
     return way * (y - x) || a.place - b.place;
   });
-  if (order.some((clip, place) => clip.card !== grid.children[place])) grid.replaceChildren(...order.map((clip) => clip.card));
+  if (order.some((clip, place) => clip.card !== grid.children[place])) {
+    grid.replaceChildren(...order.map((clip) => clip.card));
+  }
   for (const b of buttons) {
     b.setAttribute('aria-pressed', b === button);
     b.textContent = b.dataset.label;

@@ -120,7 +120,7 @@ def _over_video(
     for frame, picture in zip(array[chosen], pictures_at(video, video.times[chosen])):
         tall, wide = picture.shape[:2]
         view = view or video_view(array, wide / tall, height, close)
-        part = np.float64([view.left, view.top, view.left + view.width / view.scale, view.top + view.height / view.scale])
-        box = tuple(np.clip(part * tall, 0, (wide, tall, wide, tall)))
+        corners = (view.left, view.top, view.left + view.width / view.scale, view.top + view.height / view.scale)
+        box = tuple(np.clip(np.multiply(corners, tall), 0, (wide, tall, wide, tall)))
         background = Pillow.fromarray(picture).resize((view.width, view.height), Pillow.LANCZOS, box=box)
         yield draw_frame(frame, form, view, background)

@@ -143,11 +143,13 @@ def draw_frame(
     thin = view.line * _FINE
     for part, lines, dots in _strokes(form.name):
         width = thin * (1.6 if part.startswith("hand") else 1.1 if part == "pose" else 0.7)
+        lines = [(a, b) for a, b in lines if found[a] and found[b]]
         for a, b in lines:
-            if found[a] and found[b]:
-                pen.line((*place[a], *place[b]), fill=colours[part] + (255,), width=max(round(width), 1))
+            pen.line((*place[a], *place[b]), fill=colours[part] + (255,), width=max(round(width), 1))
         radius = width * (0.6 if part == "face" else 1.0)
-        for x, y in place[dots][found[dots]] if view.height >= _DOTS_FROM or not lines else ():
+        if view.height < _DOTS_FROM and lines:
+            dots = [] if part == "face" else [p for p in dots if not any(p in line for line in lines)]
+        for x, y in place[dots][found[dots]]:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colours[part] + (255,))
     # reduced with colours weighted by how opaque they are: no dark edges
     picture = picture.convert("RGBa").reduce(_FINE).convert("RGBA")

@@ -50,7 +50,8 @@ def write_mp4(path: PathLike, pictures: Iterable[Image], fps: Fraction) -> None:
     try:
         import cv2
     except ImportError as e:
-        raise AslError(f"an MP4 is written by OpenCV, which is not there ({e}); pip install 'asl[video]', or --to gif") from e
+        mend = "pip install 'asl[video]', or --to gif"
+        raise AslError(f"an MP4 is written by OpenCV, which is not there ({e}); {mend}") from e
 
     with atomic_path(path) as tmp:
         pictures, writer = iter(pictures), None

@@ -35,7 +35,9 @@ IMPLAUSIBLE: Dict[str, str] = {
     "other_shape": "hands whose shape is clearly the other hand's; a hint only",
 }
 #: what a part's jitter is measured in
-JITTER_UNITS = {"hand_left": "hand sizes", "hand_right": "hand sizes", "pose": "shoulder widths", "face": "face heights"}
+JITTER_UNITS = {
+    "hand_left": "hand sizes", "hand_right": "hand sizes", "pose": "shoulder widths", "face": "face heights"
+}  # fmt: skip
 _STEADY = ("nose", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow")  # wrists move, legs are guessed
 
 Count = Tuple[int, int]  # so many, out of so many
@@ -98,7 +100,8 @@ def measure(array: np.ndarray, layout: str) -> Quality:
 def unjudged(layout: str) -> List[str]:
     """What ``measure`` cannot say of clips in ``layout``, and why, in words."""
     form = get_layout(layout)
-    said = [f"{name}: {layout} has none" for part, name in (("pose", "body"), ("face", "face")) if part not in form.parts]
+    lacks = [name for part, name in (("pose", "body"), ("face", "face")) if part not in form.parts]
+    said = [f"{name}: {layout} has none" for name in lacks]
     if "pose" in form.parts and not _has_unit(form, "pose"):
         said.append(f"jitter of the body: {layout} has no shoulders")
     if not has_hands(form):

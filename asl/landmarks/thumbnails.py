@@ -65,7 +65,7 @@ def _paste_frames(whole: Image, array: np.ndarray, layout: str, ratio: float) ->
 
 
 def _paste_bar(whole: Image, top: int, marks: np.ndarray, colour: tuple, ground: tuple) -> None:
-    """A bar over the clip's time in ``colour`` where ``marks`` ``(frames,)`` is True; no mark is too short to be seen."""
+    """A bar over the clip's time in ``colour`` where ``marks`` ``(frames,)`` is True; the shortest can be seen."""
     from PIL import Image as Pillow
     from PIL import ImageDraw
 

@@ -69,8 +69,8 @@ class Page:
 
     def click(self, selector):
         """A real click of the mouse on the middle of an element."""
-        place = f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector('{selector}').getBoundingClientRect())"
-        x, y = self.run(place)
+        box = f"document.querySelector('{selector}').getBoundingClientRect()"
+        x, y = self.run(f"((box) => [box.x + box.width / 2, box.y + box.height / 2])({box})")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -85,9 +85,10 @@ class Page:
     def _note(self, event):
         name, params = event.get("method"), event.get("params", {})
         self._events.append(name)
-        if name == "Runtime.exceptionThrown" or (name == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning")):
+        bad = ("error", "warning")
+        if name == "Runtime.exceptionThrown" or (name == "Runtime.consoleAPICalled" and params["type"] in bad):
             self.problems.append(params)
-        elif name == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+        elif name == "Log.entryAdded" and params["entry"]["level"] in bad:
             self.problems.append(params["entry"])
         elif name == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
@@ -109,8 +110,9 @@ def browser(folder: Path):
     """A ``Page`` in a browser of its own, whose profile is in ``folder``; it ends with the block."""
     in_read, in_write = os.pipe()
     out_read, out_write = os.pipe()
-    options = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe --no-first-run "
-    options += "--disable-extensions --disable-background-networking --disable-component-update --hide-scrollbars"
+    options = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe "
+    options += "--no-first-run --disable-extensions --disable-background-networking --disable-component-update "
+    options += "--hide-scrollbars"
     words = [find_program(), *options.split(), f"--user-data-dir={folder / 'profile'}"]
     process = subprocess.Popen(
         ["bash", "-c", f'exec "$@" 3<&{in_read} 4>&{out_write}', "bash", *words],

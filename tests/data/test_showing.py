@@ -59,7 +59,7 @@ def test_what_is_not_there_is_named(imported, film, tmp_path):
         show("train001", data, "test", out=out)
     with pytest.raises(AslError, match="--height 8: give 32 to 4320"):
         show("train001", data, "train", out=out, height=8)
-    with pytest.raises(AslError, match=r"landmarks come from .*train001.npy, that is no video; give its video by --video"):
+    with pytest.raises(AslError, match=r"come from .*train001.npy, which is no video, or gone; give its video"):
         show("train001", data, "train", out=out, over_video=True)
     with pytest.raises(AslError, match="its video gone.mp4 is not there"):
         show("train001", data, "train", out=out, video="gone.mp4")
@@ -113,5 +113,5 @@ def test_a_folder_of_frames_has_the_rate_of_its_recording(imported, tmp_path):
     found = find_video(cut, len(array), recording, data, "train")
     assert found.fps == Fraction(30_000, 1001)
     assert [image[0, 0, 0] for image in pictures_at(found, [0.0, 2 * 1001 / 30_000])] == [0, 160]
-    with pytest.raises(AslError, match="come from no recording, so no video is known"):
+    with pytest.raises(AslError, match="are of no recording that is known; give its video by --video"):
         find_video(SimpleNamespace(id="stitched"), 3, None, data, "train")
