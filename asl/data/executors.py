@@ -252,7 +252,7 @@ class Dask:
         try:
             return self._executor.submit(function, task)
         except (OSError, RuntimeError):
-            raise AslError(f"the Dask scheduler {self._scheduler} is gone; what is finished is kept: run it again") from None
+            raise AslError(f"the scheduler {self._scheduler} is gone; what is finished is kept: run it again") from None
 
     def restart(self) -> None:
         raise NotImplementedError("each task has its own fate here")

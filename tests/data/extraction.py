@@ -17,7 +17,7 @@ PARTS = {"pose": (33, 4), "face": (468, 3), "left_hand": (21, 3), "right_hand": 
 
 
 class FakeEstimator:
-    """Finds the picture's mean brightness everywhere; nothing in black ones; fails on light ones, dies of white ones."""
+    """Finds the picture's mean brightness everywhere; nothing in black ones; fails on light, dies of white ones."""
 
     layout, parts, about = "holistic543", PARTS, {"name": "fake"}
     made = 0
@@ -82,7 +82,8 @@ def write_corpus(data: Path, clips) -> Path:
     rows = {}
     for clip_id, split, video, frames, span in clips:
         recording = {
-            "id": clip_id, "sources": [{"type": "file", "channels": [0], "source": os.path.relpath(video, data / split)}],
+            "id": clip_id,
+            "sources": [{"type": "file", "channels": [0], "source": os.path.relpath(video, data / split)}],
             "sampling_rate": 25, "num_samples": frames, "duration": frames / 25,
         }  # fmt: skip
         supervision = {

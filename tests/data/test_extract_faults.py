@@ -302,4 +302,4 @@ def test_thirty_faults_lose_nothing_and_do_nothing_twice(tmp_path, start):
             faults.run("cluster", lambda: faults.cluster_worker_killed(cluster), expected)
     assert len(faults.done) == 30
     assert faults.in_time >= 24, "most runs were over before they were disturbed: nothing was tested"
-    print(f"{len(faults.done)} faults, {faults.in_time} in time: {dict((n, faults.done.count(n)) for n in faults.done)}")
+    print(f"{len(faults.done)} faults, {faults.in_time} in time: { {n: faults.done.count(n) for n in faults.done} }")
