@@ -79,6 +79,8 @@ def _normalise(argv: Sequence[str], kinds: Dict[str, str], prog: str) -> List[st
     out, words = [], list(argv)
     while words:
         word = words.pop(0)
+        if word == "--":  # plain words from here on, such as an id that begins with a dash
+            return out + [word, *words]
         if word in ("-h", "--help") or not word.startswith("-") or _is_number(word):
             out.append(word)
             continue

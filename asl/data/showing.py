@@ -39,7 +39,7 @@ def show(
     video that the landmarks were extracted from; where they come from landmark files, --video says which it is.
 
     Args:
-        cut: id of the clip.
+        cut: id of the clip; one that begins with a dash goes last, after a lone --.
         data: the recipe's data folder.
         split: train, val or test.
         to: strip (frames side by side in a PNG), gif or mp4 (all frames, at the clip's rate).

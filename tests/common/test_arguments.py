@@ -37,6 +37,11 @@ def test_words_and_options():
     assert (got["files"], got["dry_run"], got["rate"], got["method"]) == (["x", "y"], True, -1.5, "beam")
 
 
+def test_a_plain_word_may_begin_with_a_dash():
+    got = run("--some-count", "3", "--", "-a", "--b", "c")
+    assert (got["first"], got["rest"], got["some_count"]) == ("-a", ["--b", "c"], 3)
+
+
 def test_dashes_and_underscores_are_the_same():
     assert run("a", "b", "--some_count=3") == run("a", "b", "--some-count", "3")
 
