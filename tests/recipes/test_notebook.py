@@ -75,8 +75,8 @@ def session(tmp_path, monkeypatch):
     return shown
 
 
-def run_cells(notebook, **parameters):
-    """Run the code cells in order; return the names that they leave."""
+def run_cells(notebook, last=None, **parameters):
+    """Run the code cells in order, up to the one named ``last``; return the names that they leave."""
     names = {"__name__": "__main__"}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -84,6 +84,8 @@ def run_cells(notebook, **parameters):
             if "parameters" in cell["metadata"].get("tags", ()):
                 assert set(parameters) <= set(names)
                 names.update(parameters)
+        if cell["id"] == last:
+            break
     return names
 
 
@@ -105,11 +107,19 @@ def test_without_a_clone_the_repository_is_asked_for(notebook, session, tmp_path
         run_cells(notebook, MOUNT=str(tmp_path / "drive"))
 
 
+def test_elsewhere_than_on_colab_a_folder_is_the_drive(notebook, session, repository, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", None)  # to import it fails
+    for _ in range(2):  # a second session takes the clone and the folder that are there
+        names = run_cells(notebook, "link", REPOSITORY=str(repository), **PARAMETERS)
+        assert names["toolkit"] == tmp_path / "content/toolkit" and not names["on_colab"]
+        assert (names["recipe"] / "data").resolve() == tmp_path / "content/kept/wlasl_3/data"
+
+
 @pytest.mark.slow
 def test_from_a_clone_to_a_result_table(notebook, session, repository, tmp_path, capsys):
     names = run_cells(notebook, REPOSITORY=str(repository), MOUNT=str(tmp_path / "drive"), **PARAMETERS)
     kept = tmp_path / "drive/MyDrive/asl/wlasl_3"
-    clone = tmp_path / "content/asl"
+    clone = tmp_path / "content/toolkit"
     assert names["toolkit"] == clone and (clone / "egs/wlasl/data").resolve() == kept / "data"
     assert list((kept / "data/landmarks").glob("val-*.h5")) and (kept / "data/val/cuts.jsonl.gz").is_file()
     assert session == [str(kept / "strip.png")] and (kept / "strip.png").read_bytes()[:4] == b"\x89PNG"
