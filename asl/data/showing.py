@@ -20,6 +20,7 @@ from asl.landmarks.pictures import film_frame, seconds, strip
 SUFFIXES = {"strip": ".png", "gif": ".gif", "mp4": ".mp4"}
 USUAL_RATIO = 4 / 3  # of pictures whose shape no file tells
 _HEIGHTS = {"strip": 180, "gif": 320, "mp4": 480}
+_WIDEST = 200  # pixels of a strip's frame
 
 
 def show(
@@ -48,12 +49,13 @@ def show(
         video: the video, or folder of numbered frames, that the clip is of; by default the recording's. Asks for
             --over-video too.
         frames: strip: how many frames are shown, evenly from the first to the last with a hand.
-        height: of a frame in pixels; by default 180 in a strip, 320 in a GIF, 480 in an MP4.
+        height: of a frame in pixels; by default 180 in a strip (less where frames are wide), 320 in a GIF, 480 in an MP4.
 
     Raises:
         AslError: no such split or clip, nothing was found in it, its archive is missing or damaged, or its video
             is not known, not there or too short.
     """
+    narrow = _WIDEST if to == "strip" and not height else 0
     height = height or _HEIGHTS[to]
     if not 32 <= height <= 4320:
         raise AslError(f"--height {height}: give 32 to 4320 pixels")
@@ -70,6 +72,8 @@ def show(
     else:
         size = picture_size(recording_id, recording, data, split)
         view = close_view(array, size[0] / size[1] if size else USUAL_RATIO, height)
+        if narrow and view.width > narrow:  # eight frames side by side still fit on a screen
+            view = close_view(array, view.ratio, max(height * narrow // view.width, height // 2))
         drawn = (draw_frame(frame, form, view) for frame in array[chosen])
         where = "on white" if size else "on white; no file tells the picture's shape: drawn as 4:3"
 
