@@ -63,6 +63,7 @@ def session(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "")  # the cells set them: what they were comes back in the end
         monkeypatch.delenv(name)
     monkeypatch.setenv("ASL_PYTHON", sys.executable)
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as Jupyter's kernels do
     shown = []
     modules = {
         "IPython": {}, "IPython.display": {"Image": lambda filename: filename, "display": shown.append},
