@@ -106,9 +106,10 @@ def main() -> None:
             rows = [speed(clips, options.times, nj, Path(name)) for _ in range(options.repeat) for nj in (1, options.nj)]
             best = {nj: max(r["frames_per_second"] for r in rows if r["nj"] == nj) for nj in (1, options.nj)}
             least = {nj: min(r["cpu_ms_per_frame"] for r in rows if r["nj"] == nj) for nj in (1, options.nj)}
-            result.update(speed=rows, times=best[options.nj] / best[1], free=options.nj * least[1] / least[options.nj])
+            free = options.nj * least[1] / least[options.nj]
+            result.update(speed=rows, times=best[options.nj] / best[1], free=free)
             print(f"{options.nj} processes: {result['times']:.2f} times as fast as one by the clock, "
-                  f"{result['free']:.2f} times by the processor's time a frame")
+                  f"{free:.2f} times by the processor's time a frame")
         if "decode" in options.only:
             result["decode"] = decode(Path(name))
     if options.out:
