@@ -103,7 +103,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         if "speed" in options.only:
             clips = sorted(options.clips.resolve().glob("*.mp4"))
-            rows = [speed(clips, options.times, nj, Path(name)) for _ in range(options.repeat) for nj in (1, options.nj)]
+            turns = [1, options.nj] * options.repeat
+            rows = [speed(clips, options.times, nj, Path(name)) for nj in turns]
             best = {nj: max(r["frames_per_second"] for r in rows if r["nj"] == nj) for nj in (1, options.nj)}
             least = {nj: min(r["cpu_ms_per_frame"] for r in rows if r["nj"] == nj) for nj in (1, options.nj)}
             free = options.nj * least[1] / least[options.nj]
