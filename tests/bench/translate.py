@@ -134,6 +134,7 @@ class Watch(L.Callback):
     def __init__(self) -> None:
         self.rows: List[Dict[str, float]] = []
         self.clips, self.frames, self.began, self.cpu = 0, 0, 0.0, 0.0
+        self.others = set(children(os.getpid()))  # of whoever began this process' work: no workers of the epoch
 
     def on_train_epoch_start(self, trainer: L.Trainer, task: Any) -> None:
         self.began, self.cpu = time.perf_counter(), time.process_time()
@@ -143,7 +144,7 @@ class Watch(L.Callback):
         self.frames += int(batch["feature_lengths"].sum())
         made, batches = batch_idx + 1, int(trainer.num_training_batches)
         if any(made == max(1, round(quarter * batches)) for quarter in QUARTERS):
-            own, workers = resident(os.getpid()), sum(map(resident, children(os.getpid())))
+            own, workers = resident(os.getpid()), sum(map(resident, self.workers()))
             row = {"share": made / batches, "batches": made, "clips": self.clips, "frames": self.frames,
                    "seconds": time.perf_counter() - self.began, "cpu_seconds": time.process_time() - self.cpu,
                    "gb": own, "workers_gb": workers}  # fmt: skip
@@ -152,6 +153,10 @@ class Watch(L.Callback):
                   f"(CPU {row['cpu_seconds']:.0f} s), {own:.2f} GB and its workers {workers:.2f} GB", flush=True)  # fmt: skip
         if made == batches:
             raise Done
+
+    def workers(self) -> List[int]:
+        """The processes that this one has started since."""
+        return [child for child in children(os.getpid()) if child not in self.others]
 
 
 def resident(process: int) -> float:

@@ -112,7 +112,8 @@ def test_what_cannot_be_averaged_is_refused(trained, tmp_path):
         decode([one, other])
 
 
-def test_each_look_at_test_is_noted_and_different_ones_are_counted(trained, tmp_path):
+def test_each_look_at_test_is_noted_and_different_ones_are_counted(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["asl", "decode", "--exp", "a b"])
     exp = trained("a_seed0")
     decode(exp)
     assert not (tmp_path / exp / "test_log.jsonl").exists()
@@ -123,7 +124,7 @@ def test_each_look_at_test_is_noted_and_different_ones_are_counted(trained, tmp_
     assert counts == [1, 1, 2, 3]
     lines = list(read_jsonl(f"{exp}/test_log.jsonl"))
     assert [line["checkpoint"] for line in lines] == ["ema", "ema", "last", "ema"]
-    assert all(line["when"] and line["command"].startswith("asl ") and line["weights"] for line in lines)
+    assert all(line["when"] and line["command"] == "asl decode --exp 'a b'" and line["weights"] for line in lines)
     main(["score", "--decode", "out", "--split", "test"])
     main(["results", "out"])
     assert "| ema (test decoded in 3 ways) |" in (tmp_path / "RESULTS.md").read_text()
