@@ -255,7 +255,7 @@ class Dask:
             raise AslError(f"the scheduler {self._scheduler} is gone; what is finished is kept: run it again") from None
 
     def restart(self) -> None:
-        raise NotImplementedError("each task has its own fate here")
+        """Nothing: a worker that dies takes its own task alone with it, and its cluster starts another."""
 
     def close(self, now: bool) -> None:
         self._client.close()
