@@ -151,11 +151,16 @@ def _size(path: Path, held: Mapping[str, np.ndarray]) -> Optional[Tuple[int, int
 def save_npz(path: Union[str, Path], arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, compressed, atomically; the same arrays give the same bytes.
 
+    ``np.savez_compressed`` but for the level: at its 6 compressing is 1 % of the work of an extraction, at 1 a sixth of
+    that, for files a tenth larger.
+
     Raises:
         AslError: the folder cannot be written, or the disk is full.
     """
-    with atomic_path(path) as tmp:
-        np.savez_compressed(tmp, **arrays)
+    with atomic_path(path) as tmp, zipfile.ZipFile(tmp, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def write_npz(path: Union[str, Path], extracted: "Extracted", about: Dict[str, Any]) -> None:
