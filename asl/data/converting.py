@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Literal, Optional, Tuple
 from asl.common.errors import AslError
 from asl.common.files import read_json
 from asl.common.rates import parse_rate
-from asl.data.file_making import Made, MakeTask, check_failures, check_options, check_size, make_files, print_report
+from asl.data.executors import check_options
+from asl.data.file_making import Made, MakeTask, check_failures, check_size, make_files, print_report
 from asl.data.videos import source_state
 from asl.landmarks.layouts import get_layout
 from asl.landmarks.openpose_files import PICTURE, is_openpose

@@ -21,6 +21,14 @@ _DIED = f"the process that worked on it died, {DEATHS} times (it crashes on it, 
 ANSWER_WITHIN, WORKERS_WITHIN = 10, 60  # seconds for a cluster to answer, and for its first worker to come
 
 
+def check_options(nj: int, max_failures: float) -> None:
+    """Refuse numbers of processes and shares that are none."""
+    if nj < 1:
+        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    if not 0 <= max_failures <= 1:
+        raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
+
+
 class Died(AslError):
     """The process that did a task died, each time that it was tried."""
 

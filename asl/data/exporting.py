@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Literal, Optional, Tuple
 
 from asl.common.errors import AslError
 from asl.data.clip_video import find_recordings, picture_size
-from asl.data.file_making import Made, MakeTask, check_failures, check_options, check_size, make_files, print_report
+from asl.data.executors import check_options
+from asl.data.file_making import Made, MakeTask, check_failures, check_size, make_files, print_report
 from asl.data.storage import ArchiveReader, cut_fps, cut_layout, open_cuts
 from asl.data.videos import landmark_file, source_state
 from asl.landmarks.layouts import get_layout, subset

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import remove_leftovers, write_json
 from asl.common.rates import parse_rate
-from asl.data.executors import Dask, Died, Executor, Pool, run_tasks
+from asl.data.executors import Dask, Died, Executor, Pool, check_options, run_tasks
 from asl.data.extract_report import Work, check_failures, make_report, print_report
 from asl.data.extract_video import VideoTask, extract_video
 from asl.data.videos import Settings, VideoClip, by_video, list_video_clips, read_done
@@ -91,8 +91,7 @@ def extract_landmarks(
 
 
 def _check_options(nj: int, executor: str, scheduler: Optional[str], face: int, max_failures: float) -> None:
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    check_options(nj, max_failures)
     if executor not in EXECUTORS:
         raise AslError(f"--executor {executor} is not {' or '.join(EXECUTORS)}{did_you_mean(executor, EXECUTORS)}")
     if executor == "dask" and scheduler is None:
@@ -101,8 +100,6 @@ def _check_options(nj: int, executor: str, scheduler: Optional[str], face: int, 
         raise AslError(f"--scheduler {scheduler} is of --executor dask; give both or neither")
     if face not in (468, 478):
         raise AslError(f"--face {face}: a face has 468 points, or 478 with the irises")
-    if not 0 <= max_failures <= 1:
-        raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
 
 
 def estimator_maker(settings: Settings) -> Callable[[], Estimator]:

@@ -47,14 +47,6 @@ class Made(NamedTuple):
     failure: Optional[str] = None
 
 
-def check_options(nj: int, max_failures: float) -> None:
-    """Refuse numbers of processes and shares that are none."""
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
-    if not 0 <= max_failures <= 1:
-        raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
-
-
 def check_size(width: Optional[int], height: Optional[int]) -> Optional[Tuple[int, int]]:
     """``--width`` and ``--height`` as a pair; both or neither."""
     if width is None and height is None:

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from asl.common.errors import AslError
 from asl.common.files import remove_leftovers, write_json
 from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archives, read_index, read_index_cuts
-from asl.data.executors import end_with
+from asl.data.executors import check_options, end_with
 from asl.data.recorded import list_splits
 from asl.data.storage import write_cuts
 
@@ -30,8 +30,9 @@ def import_landmarks(
     """Import landmark files into archives and write the cuts (stage 2).
 
     Reads ``<data>/<split>/{recordings,supervisions}.jsonl.gz`` of every split; a recording's source is its
-    landmark file (.npy, .npz, .pose), or a video that asl landmarks extract made a landmark file of. Hands in the order of detection are tracked into a left and a right
-    one, and hands left over from the clip before are masked. Writes ``<data>/landmarks/<split>-00000.h5``
+    landmark file (.npy, .npz, .pose), or a video that asl landmarks extract made a landmark file of. Hands in the
+    order of detection are tracked into a left and a right one, and hands left over from the clip before are masked.
+    Writes ``<data>/landmarks/<split>-00000.h5``
     and so on, ``<data>/<split>/cuts.jsonl.gz`` and ``<data>/landmarks/report.json``.
 
     May be killed at any moment and started again: archives that are done and whose inputs have not changed
@@ -45,8 +46,7 @@ def import_landmarks(
             masks nothing (to see what tracking brings).
         max_failures: share of a split's clips (0 to 1) that may be unusable and are then left out: the file
             is missing or not extracted, changed since stage 1, cut short, of the wrong shape, or nothing was found in
-            it. With
-            more than that no cuts are written. All are listed in report.json either way.
+            it. With more than that no cuts are written. All are listed in report.json either way.
         force: make all archives again.
 
     Returns:
@@ -56,10 +56,7 @@ def import_landmarks(
         AslError: a manifest is missing or damaged, too many clips failed, clips of different layouts, or a
             file cannot be written.
     """
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
-    if not 0 <= max_failures <= 1:
-        raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
+    check_options(nj, max_failures)
     if layout is not None:
         from asl.landmarks.layouts import get_layout
 
