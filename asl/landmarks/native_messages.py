@@ -4,7 +4,10 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from typing import Iterator, List, Pattern
+
+_ONE_AT_A_TIME = threading.Lock()  # a process has but one standard error, its threads share it
 
 
 class NativeMessages:
@@ -12,6 +15,7 @@ class NativeMessages:
 
     Lines that ``known`` matches go into ``lines``; all others are printed when the block ends, so nothing that is
     not known is hidden. A process that is aborted inside a block takes its last words with it: keep blocks short.
+    A thread that comes to such a block while another is inside of one waits.
 
     Args:
         known: pattern of the lines to take.
@@ -25,16 +29,17 @@ class NativeMessages:
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Run a block."""
-        sys.stderr.flush()
-        shown = os.dup(2)
-        os.dup2(self._file.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
-            if os.fstat(self._file.fileno()).st_size:
-                self._sort()
+        with _ONE_AT_A_TIME:
+            sys.stderr.flush()
+            shown = os.dup(2)
+            os.dup2(self._file.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(shown, 2)
+                os.close(shown)
+                if os.fstat(self._file.fileno()).st_size:
+                    self._sort()
 
     def close(self) -> None:
         """Let the file go."""

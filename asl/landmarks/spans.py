@@ -2,13 +2,17 @@
 
 A span is [start, end) in seconds since the video's first frame. A frame belongs to it if its time lies in it, give
 or take a tenth of a frame, so that adjoining spans share no frame and lose none. Spans may overlap: each has its
-tracker. Decoding stops after the last span.
+tracker. Decoding stops after the last span. It runs in a thread of its own, a few frames ahead: an estimator such as
+MediaPipe leaves parts of the other cores free.
 """
 
+import contextlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -37,8 +41,8 @@ class Extracted:
         fps: the grid's frames per second.
         times: ``(frames,)`` float64, seconds in the video of the frame that each row was found in.
         width, height: of the upright picture in pixels.
-        decoded: frames of the video that were decoded until this clip was finished; the last clip's is what the
-            video cost.
+        decoded: frames of the video that were gone through until this clip was finished; the last clip's is what
+            the video cost, but for the few that were decoded ahead.
         problems: what is wrong, a sentence each that begins with its kind (``PROBLEMS``) and a colon.
     """
 
@@ -69,6 +73,28 @@ PROBLEMS = {
 _LOOK = 2.0  # seconds between two pictures whose people are counted
 _SMALLEST = 96  # pixels; MediaPipe's hand model alone sees 224
 _RATES = (10, 120)  # frames per second, at which signing is filmed
+_AHEAD = 4  # frames that are decoded before they are asked for; one of 1280 x 720 has 2.8 MB
+
+
+class _Window:
+    """Which frames of the video are a span's, and which of those are looked at. Each frame is asked for once."""
+
+    def __init__(self, span: Span, info: VideoInfo, rate: Optional[Fraction]):
+        slack = 0.1 / float(info.fps)
+        self.first = -np.inf if span.start is None else span.start - slack
+        self.last = np.inf if span.end is None else span.end - slack
+        self._picker = Picker(rate, info.fps) if rate is not None and rate < info.fps else None
+
+    def takes(self, time: float) -> bool:
+        """Whether the picture at ``time``, after all that were asked for before, is looked at."""
+        if not self.first <= time < self.last:
+            return False
+        if self._picker is None:
+            return True
+        wanted = self._picker.wants(time)
+        if wanted:
+            self._picker.take(time)
+        return wanted
 
 
 class _Clip:
@@ -76,10 +102,7 @@ class _Clip:
 
     def __init__(self, span: Span, info: VideoInfo, rate: Optional[Fraction]):
         self.span = span
-        slack = 0.1 / float(info.fps)
-        self.first = -np.inf if span.start is None else span.start - slack
-        self.last = np.inf if span.end is None else span.end - slack
-        self.picker = Picker(rate, info.fps) if rate is not None and rate < info.fps else None
+        self.window = _Window(span, info, rate)
         self.tracker: Optional[Tracker] = None
         self.times: List[float] = []  # of all its frames
         self.looked: List[int] = []  # which of them a tracker has seen
@@ -89,18 +112,12 @@ class _Clip:
         self.people: List[int] = []  # in the pictures where they were counted
         self.count_at = -np.inf
 
-    def wants(self, time: float) -> bool:
-        """Whether the picture at ``time`` is looked at for this clip."""
-        return self.first <= time < self.last and (self.picker is None or self.picker.wants(time))
-
     def add(self, frame: Frame, info: VideoInfo, estimator: Estimator) -> bool:
         """The next frame of the clip. Returns whether its picture was looked at."""
-        looks = frame.image is not None and self.wants(frame.time)
+        looks = self.window.takes(frame.time)
         if looks:
             if self.tracker is None:
                 self.tracker = estimator.new_tracker()
-            if self.picker is not None:
-                self.picker.take(frame.time)
             try:
                 self.found.append(self.tracker(frame.image))
             except (RuntimeError, ValueError) as error:
@@ -157,29 +174,62 @@ def extract_spans(
         if not 0 <= begin < end:
             raise AslError(f"{path}: clip {span.id} goes from {begin} s to {end} s; its end has to be after its start")
     with open_video(path, fps) as video:
-        yield from _run(video, [_Clip(span, video.info, rate) for span in spans], estimator, rate, new_frame)
+        clips = [_Clip(span, video.info, rate) for span in spans]
+        with _decoding(video, [_Window(span, video.info, rate) for span in spans]) as frames:
+            yield from _run(frames, video.info, clips, estimator, rate, new_frame)
+
+
+@contextlib.contextmanager
+def _decoding(video: Video, windows: List[_Window]) -> Iterator[Iterator[Frame]]:
+    """The frames of a video, decoded by a thread that has ended when the block does.
+
+    By ``windows``, which are the thread's own, it knows which pictures are needed.
+    """
+
+    def needed(time: float) -> bool:
+        return any([window.takes(time) for window in windows])  # a list: each has to be asked
+
+    frames = video.frames(needed)
+    with ThreadPoolExecutor(1, "decoding") as decoder:
+        coming: Deque["Future[Optional[Frame]]"] = deque()
+
+        def decoded() -> Iterator[Frame]:
+            coming.extend(decoder.submit(next, frames, None) for _ in range(_AHEAD))
+            while True:
+                frame = coming.popleft().result()
+                if frame is None:
+                    return
+                coming.append(decoder.submit(next, frames, None))
+                yield frame
+
+        try:
+            yield decoded()
+        finally:
+            for future in coming:
+                future.cancel()
 
 
 def _run(
-    video: Video,
+    frames: Iterator[Frame],
+    info: VideoInfo,
     clips: List[_Clip],
     estimator: Estimator,
     rate: Optional[Fraction],
     new_frame: Optional[Callable[[], None]],
 ) -> Iterator[Extracted]:
     """Run the video once for ``clips``."""
-    clips.sort(key=lambda clip: (clip.last, clip.first))
-    info, decoded, time, cut = video.info, 0, None, None
+    clips.sort(key=lambda clip: (clip.window.last, clip.window.first))
+    decoded, time, cut = 0, None, None
     try:
         try:
-            for frame in video.frames(lambda t: any(clip.wants(t) for clip in clips)):
-                while clips and clips[0].last <= frame.time:
+            for frame in frames:
+                while clips and clips[0].window.last <= frame.time:
                     yield _finish(clips.pop(0), info, rate, decoded, None, None)
                 if not clips:
                     return
                 decoded, time = frame.index + 1, frame.time
                 for clip in clips:
-                    if clip.first <= time and clip.add(frame, info, estimator) and new_frame is not None:
+                    if clip.window.first <= time and clip.add(frame, info, estimator) and new_frame is not None:
                         new_frame()
         except CutShort as error:
             cut = error.lost
@@ -217,9 +267,9 @@ def _finish(
 def _past_the_end(clip: _Clip, info: VideoInfo, end: float) -> List[str]:
     step = float(1 / info.fps)
     length = f"the video has {end + step:.2f} s"
-    if clip.first > end:
+    if clip.window.first > end:
         return [f"past the end: begins at {clip.span.start:.2f} s, {length}"]
-    if np.isfinite(clip.last) and clip.last - end > 2.5 * step:
+    if np.isfinite(clip.window.last) and clip.window.last - end > 2.5 * step:
         return [f"past the end: ends at {clip.span.end:.2f} s, {length}"]
     return []
 

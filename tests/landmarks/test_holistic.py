@@ -167,6 +167,29 @@ def test_messages_that_are_not_known_are_passed_on(capfd):
     assert messages.lines == ["known: one", "known: two"] and capfd.readouterr().err == "other\nno end"
 
 
+def test_two_threads_keep_their_messages_apart_and_give_standard_error_back(capfd):
+    """One decodes ahead while the other makes a tracker: a process has but one standard error."""
+    import os
+    import re
+    import threading
+
+    keepers = {word: NativeMessages(re.compile(word)) for word in ("ffmpeg", "mediapipe")}
+
+    def talk(word):
+        for _ in range(200):
+            with keepers[word].kept():
+                os.write(2, f"{word} says\n".encode())
+
+    threads = [threading.Thread(target=talk, args=(word,)) for word in keepers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(keeper.lines == [f"{word} says"] * 200 for word, keeper in keepers.items())
+    os.write(2, b"the end\n")
+    assert capfd.readouterr().err == "the end\n"
+
+
 @pytest.mark.corpora
 def test_the_owners_landmarks_come_out_again(corpora, estimator):
     """Of How2Sign's shortest clip; tests/bench/extract.py compares all that are there."""

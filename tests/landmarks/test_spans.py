@@ -1,5 +1,8 @@
 """Clips out of one video: every frame in its clips and once decoded, a tracker a clip, a constant grid of time."""
 
+import contextlib
+import threading
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -110,7 +113,69 @@ def test_decoding_is_given_up_with_the_generator(video):
     estimator = Counter()
     clips = extract_spans(video, [Span("a", 0, 0.4), Span("b", 0.2, 1.0)], estimator)
     assert next(clips).id == "a" and estimator.open == 1
+    assert any(thread.name.startswith("decoding") for thread in threading.enumerate())
     clips.close()
+    assert estimator.open == 0
+    assert not any(thread.name.startswith("decoding") for thread in threading.enumerate())
+
+
+def test_decoding_goes_ahead_of_the_estimator_and_no_further_than_it_may(video, monkeypatch):
+    """What is decoded while the estimator is busy is bounded: frames are large, and videos long."""
+    seen, ahead, number = [], [], {"decoded": 0}
+    frames = module.open_video
+
+    @contextlib.contextmanager
+    def counting(path, fps):
+        with frames(path, fps) as opened:
+            read = opened.frames
+
+            def counted(wanted):
+                for frame in read(wanted):
+                    number["decoded"] += 1
+                    yield frame
+
+            opened.frames = counted
+            yield opened
+
+    class Slow(CountingTracker):
+        def __call__(self, image):
+            time.sleep(0.01)
+            seen.append(made.number_of(image))
+            ahead.append(number["decoded"] - len(seen))
+            return super().__call__(image)
+
+    estimator = Counter()
+    estimator.new_tracker = lambda: Slow(estimator)
+    estimator.open = 1
+    monkeypatch.setattr(module, "open_video", counting)
+    done = run(video, ("a",), estimator=estimator)
+    assert seen == list(range(40)) == pictures(done["a"])
+    assert max(ahead) == module._AHEAD
+
+
+def test_errors_of_the_decoder_come_after_the_frames_before_them(video, monkeypatch):
+    frames = module.open_video
+
+    @contextlib.contextmanager
+    def breaking(path, fps):
+        with frames(path, fps) as opened:
+            read = opened.frames
+
+            def broken(wanted):
+                for frame in read(wanted):
+                    if frame.index == 20:
+                        raise AslError("frame 20 cannot be converted")
+                    yield frame
+
+            opened.frames = broken
+            yield opened
+
+    monkeypatch.setattr(module, "open_video", breaking)
+    estimator = Counter()
+    clips = extract_spans(video, [Span("early", 0, 0.6), Span("late", 0.7, 1.6)], estimator)
+    assert pictures(next(clips)) == list(range(15))
+    with pytest.raises(AslError, match="frame 20 cannot be converted"):
+        next(clips)
     assert estimator.open == 0
 
 
