@@ -35,6 +35,7 @@ COMMANDS: Dict[str, Command] = {
     "check csv": Command("asl.corpora.csv:check", "the same for a corpus described by one CSV"),
     "check phoenix2014": Command("asl.corpora.phoenix2014:check", "the same for RWTH-PHOENIX-Weather 2014"),
     "check how2sign": Command("asl.corpora.how2sign:check", "the same for How2Sign"),
+    "check encoder": Command("asl.tasks.encoder_fit:check_encoder", "whether training can start from pre-training's encoder"),
     "prepare wlasl": Command("asl.corpora.wlasl:prepare", "WLASL -> manifests and data/lang"),
     "prepare phoenix2014": Command("asl.corpora.phoenix2014:prepare", "PHOENIX-2014 -> the same, and its texts"),
     "prepare how2sign": Command("asl.corpora.how2sign:prepare", "How2Sign -> manifests and texts; its tokens: lang sentencepiece"),

@@ -17,6 +17,7 @@ from jsonargparse import Namespace
 from asl.common.errors import AslError
 from asl.common.files import write_json
 from asl.common.seeds import derive_seed
+from asl.data.module import LandmarkDataModule
 from asl.lang.tokens import TokenTable
 from asl.tasks import config as configs
 from asl.tasks import discriminative, distributed, experiment, graph_parts, phonology, run_data
@@ -58,12 +59,8 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
     """
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
-    data = configs.instantiate_data(config)
+    data = completed(config)
     lang = data.lang_dir
-    fill_in(config, data.feature_parts, len(TokenTable.read(lang / "tokens.txt")))
-    phonology.fill_in(config, lang)
-    graph_parts.fill_in(config, data.pipeline)
-    discriminative.fill_in(config, lang)
     seed_all(config.seed)
     task = configs.instantiate_task(config)
     distributed.join(config.trainer.accelerator)
@@ -101,6 +98,20 @@ def train(config: Namespace, exp: Path, argv: List[str]) -> Dict[str, Any]:
             mean.clear()
     distributed.leave()
     return result
+
+
+def completed(config: Namespace) -> LandmarkDataModule:
+    """Write into ``config`` all that the task learns from the data, so that it can be built; return the data.
+
+    Raises:
+        AslError: the data or the configuration are wrong, or do not fit together.
+    """
+    data = configs.instantiate_data(config)
+    fill_in(config, data.feature_parts, len(TokenTable.read(data.lang_dir / "tokens.txt")))
+    phonology.fill_in(config, data.lang_dir)
+    graph_parts.fill_in(config, data.pipeline)
+    discriminative.fill_in(config, data.lang_dir)
+    return data
 
 
 def _prepare(config: Namespace, exp: Path, lang: Path, argv: List[str]) -> Tuple[Optional[Path], bool]:

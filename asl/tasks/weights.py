@@ -88,26 +88,26 @@ def load_weights(
         if not any(_under(name, [prefix]) for name in (*own, *weights)):
             tops = {".".join(name.split(".")[: prefix.count(".") + 1]) for name in (*own, *weights)}
             raise AslError(f"--init-allow {prefix}: no parameter has this prefix{did_you_mean(prefix, tops)}")
-    missing = [n for n in own if n not in weights]
-    unexpected = [n for n in weights if n not in own]
-    reshaped = [n for n in own if n in weights and own[n].shape != weights[n].shape]
-    problems = _name("missing there", _outside(missing, allow))
-    problems += _name("not known here", _outside(unexpected, allow))
-    problems += _name(
-        "of another shape",
-        [
-            f"{n} {tuple(weights[n].shape)} there, {tuple(own[n].shape)} here"
-            for n in _outside(reshaped, allow)
-        ],
-    )
+    problems = differences(own, weights, allow)
     if problems:
         raise AslError(
-            f"the weights in {source} do not fit this network: {'; '.join(problems)}. Use the configuration "
+            f"the weights in {source} do not fit this network: {problems}. Use the configuration "
             "they were trained with, or name what may differ with --init-allow PREFIX"
         )
-    kept = [n for n in everything if n not in own or n in missing or n in reshaped]
+    taken = [n for n in own if n in weights and own[n].shape == weights[n].shape]
+    kept = [n for n in everything if n not in taken]
     module.load_state_dict({n: everything[n] if n in kept else weights[n] for n in everything}, strict=True)
     return kept
+
+
+def differences(own: Dict[str, Tensor], weights: Dict[str, Tensor], allow: Sequence[str] = ()) -> str:
+    """Name what keeps ``weights`` ("there") from being those of a network ("here") that has ``own``; "": nothing."""
+    reshaped = [n for n in own if n in weights and own[n].shape != weights[n].shape]
+    shapes = [f"{n} {tuple(weights[n].shape)} there, {tuple(own[n].shape)} here" for n in _outside(reshaped, allow)]
+    problems = _name("missing there", _outside([n for n in own if n not in weights], allow))
+    problems += _name("not known here", _outside([n for n in weights if n not in own], allow))
+    problems += _name("of another shape", shapes)
+    return "; ".join(problems)
 
 
 def _under(name: str, prefixes: Iterable[str]) -> bool:

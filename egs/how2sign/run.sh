@@ -67,6 +67,7 @@ fi
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $pretrained"; then
+  step -- asl check encoder --pretrain-config "$pretrain_config" --config "$config" --data data
   step --in "$pretrain_config" "${lang[@]}" data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$pretrained/train.json" "$pretrained/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$pretrained" --data.data_dir data --seed "$seed" --devices "$devices"

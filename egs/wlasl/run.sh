@@ -61,6 +61,7 @@ fi
 if ! $pretrain; then
   no_stage 3 "--pretrain is not given"
 elif stage 3 "pre-train $init_from"; then
+  step -- asl check encoder --pretrain-config "$pretrain_config" --config "$config" --data data
   step --in "$pretrain_config" data/lang/{tokens,words,lexicon}.txt data/landmarks/*.h5 data/*/cuts.jsonl.gz \
     --out "$init_from/train.json" "$init_from/checkpoints/last.ckpt" --via="$train_cmd" --again=--force -- \
     asl train --config "$pretrain_config" --exp "$init_from" --data.data_dir data \

@@ -15,6 +15,8 @@ def test_what_is_run_with_and_without_it(make_recipe, run_shell, tmp_path):
     assert "stage 3: none" in run_shell(recipe / "run.sh", "--list-stages").stdout
     pretrained = said("--pretrain", "--subset", "20", "--seed", "3")
     assert "asl train --config conf/pretrain.yaml --exp exp/pretrain_20_seed3 " in pretrained
+    check = "asl check encoder --pretrain-config conf/pretrain.yaml --config conf/softmax.yaml"
+    assert pretrained.index(check) < pretrained.index("asl train")
     start = "--init-from exp/pretrain_20_seed3 --init-only encoder"
     assert f"--exp exp/softmax_pre_20_seed3 {start}" in pretrained
     elsewhere = tmp_path / "pretrained"

@@ -15,6 +15,7 @@ from asl.landmarks.pipeline import LandmarkPipeline
 from asl.models import BiLstm, ConvTransformer
 from asl.models.contrast import near_pairs, temporal_contrast
 from asl.models.masking import hide_frames, span_mask
+from asl.tasks.encoder_fit import check_encoder
 from asl.tasks.experiment import load_task, read_result
 from asl.tasks.pretrain import CodebookSizes, CoherenceConfig, MaskConfig, PretrainTask
 from asl.tasks.train import main
@@ -146,7 +147,7 @@ def test_a_run_killed_in_an_epoch_ends_with_the_same_codes_and_weights(pretrain,
     assert read_result(whole)["val"] == read_result(killed)["val"]
 
 
-def test_fine_tuning_takes_the_whole_encoder_and_says_what_does_not_fit(pretrain, tmp_path):
+def test_fine_tuning_takes_the_whole_encoder_and_says_what_does_not_fit(pretrain, tmp_path, capsys):
     exp = pretrain("exp", "--trainer.max_epochs", "1")
     (tmp_path / "softmax.yaml").write_text(SUPERVISED)
     supervised = ["--config", str(tmp_path / "softmax.yaml"), "--init-from", str(exp)]
@@ -165,6 +166,13 @@ def test_fine_tuning_takes_the_whole_encoder_and_says_what_does_not_fit(pretrain
         main([*other, "--task.init_args.encoder.init_args.dim", "24"])
     with pytest.raises(AslError, match="missing there: encoder.conv_stages.0.1"):
         main([*other, "--task.init_args.encoder.init_args.blocks", "2"])
+    for text, wrong in (("dim: 32", "dim: 24"), ("blocks: 1", "blocks: 2")):
+        assert text in SUPERVISED
+        (tmp_path / "other.yaml").write_text(SUPERVISED.replace(text, wrong))
+        with pytest.raises(AslError, match="of .*pretrain.yaml does not fit the one of .*other.yaml: .*(24,|conv_stages)"):
+            check_encoder(str(tmp_path / "pretrain.yaml"), str(tmp_path / "other.yaml"))
+    check_encoder(str(tmp_path / "pretrain.yaml"), str(tmp_path / "softmax.yaml"))
+    assert "pretrain.yaml fits the one of" in capsys.readouterr().out
     with pytest.raises(AslError, match="--init-only encodr: .* did you mean 'encoder'"):
         main([*supervised, "--exp", str(tmp_path / "other"), "--init-only", "encodr"])
     with pytest.raises(AslError, match="not known here: head."):
