@@ -34,6 +34,12 @@ def call(function: Callable, argv: Sequence[str], prog: str, positional: Sequenc
     return function(**parser.instantiate(config).as_dict())
 
 
+def check_nj(nj: int) -> None:
+    """Refuse an --nj that is no number of processes."""
+    if nj < 1:
+        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+
+
 def _parser(function: Callable, prog: str, positional: Sequence[str]):
     import jsonargparse
 

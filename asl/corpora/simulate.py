@@ -19,6 +19,7 @@ from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from asl.common.arguments import check_nj
 from asl.common.errors import AslError
 from asl.common.files import atomic_path, hash_paths, write_json, write_text
 from asl.common.glosses import clean_sentence, clean_word, get_rules
@@ -71,8 +72,7 @@ def simulate_phoenix2014(
     """
     if not 0 <= difficulty <= 3:
         raise AslError(f"--difficulty {difficulty} is out of range; give 0 to 3")
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    check_nj(nj)
     real, target = Path(corpus_dir), Path(out)
     real = real / INNER if (real / INNER).is_dir() else real
     rows = [row for split in SPLITS for row in _read_list(real, split)]

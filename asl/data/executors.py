@@ -13,6 +13,7 @@ from collections import Counter, deque
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Callable, Deque, Dict, Hashable, Iterator, List, Optional, Protocol, Sequence, Tuple, Type
 
+from asl.common.arguments import check_nj
 from asl.common.errors import AslError
 
 DEATHS = 3  # so many processes may one task cost; then it is given up
@@ -23,8 +24,7 @@ ANSWER_WITHIN, WORKERS_WITHIN = 10, 60  # seconds for a cluster to answer, and f
 
 def check_options(nj: int, max_failures: float) -> None:
     """Refuse numbers of processes and shares that are none."""
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    check_nj(nj)
     if not 0 <= max_failures <= 1:
         raise AslError(f"--max-failures {max_failures}: give a share between 0 and 1, such as 0.01")
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
+from asl.common.arguments import check_nj
 from asl.common.errors import AslError
 from asl.decoding.graph import Found, Passes, search_readings
 from asl.decoding.hypothesis import check_log_probs
@@ -38,8 +39,7 @@ class Searcher:
         self, engine: str, graph_dir: str, options: SearchOptions, passes: Optional[Passes] = None, nj: int = 1
     ) -> None:
         self.engine = get_engine(engine)
-        if nj < 1:
-            raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+        check_nj(nj)
         if nj > 1 and self.engine.name != "kaldi":
             raise AslError(f"--nj {nj}: the {self.engine.name} engine searches a batch at once in one process; "
                            "leave it out, or use --engine kaldi")

@@ -1,6 +1,7 @@
 """The WLASL recipe on a synthetic corpus of a few signs, trained for two epochs: all stages, no claim to learn."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,14 +27,10 @@ class Recipe:
 
     def run(self, *words):
         """Run it; return what it said. A failure shows all of it."""
-        done = subprocess.run(
-            self.command(*words), env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert done.returncode == 0, done.stdout.decode()
-        return done.stdout.decode()
+        return said_by(self.command(*words))
 
     def environment(self):
-        return {**os.environ, "ASL_PYTHON": sys.executable}
+        return with_this_python()
 
     def copy(self, folder: Path) -> "Recipe":
         """The same with all that it has made, elsewhere."""
@@ -48,6 +45,37 @@ def link_toolkit(folder: Path) -> None:
         (folder / part).symlink_to(root / part)
 
 
+def copy_recipe(folder: Path, name: str, epochs: int, *configs: str) -> Path:
+    """Copy egs/NAME, nothing that it has made, into ``folder`` beside the toolkit; its configs train so many epochs."""
+    link_toolkit(folder)
+    recipe = folder / "egs" / name
+    ignored = shutil.ignore_patterns("data*", "exp", "results", "RESULTS.md")
+    shutil.copytree((folder / "asl").resolve().parent / "egs" / name, recipe, ignore=ignored)
+    for config in configs:
+        shorten(recipe / f"conf/{config}.yaml", epochs)
+    return recipe
+
+
+def shorten(config: Path, epochs: int) -> None:
+    """Have a config train for so many epochs."""
+    text, found = re.subn(r"(?m)^( *max_epochs:) .*$", rf"\1 {epochs}", config.read_text())
+    assert found == 1, config
+    config.write_text(text)
+
+
+def with_this_python():
+    return {**os.environ, "ASL_PYTHON": sys.executable}
+
+
+def said_by(command) -> str:
+    """Run it; return what it said. A failure shows all of it."""
+    done = subprocess.run(
+        [str(word) for word in command], env=with_this_python(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    return done.stdout.decode()
+
+
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     """A synthetic corpus in WLASL's format."""
@@ -57,19 +85,11 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture
-def new_recipe(corpus, root):
+def new_recipe(corpus):
     """``new_recipe(folder, *words)`` -> a Recipe in ``folder`` that trains for two epochs."""
 
     def new(folder: Path, *words: str) -> Recipe:
-        ignored = shutil.ignore_patterns("data", "exp", "results", "RESULTS.md")
-        shutil.copytree(root / "egs/wlasl", folder / "egs/wlasl", ignore=ignored)
-        link_toolkit(folder)
-        for name in ("ctc", "ctc_aux", "softmax_phon"):
-            config = folder / f"egs/wlasl/conf/{name}.yaml"
-            lines = config.read_text().splitlines()
-            assert sum(line.strip().startswith("max_epochs:") for line in lines) == 1
-            short = ["  max_epochs: 2" if line.strip().startswith("max_epochs:") else line for line in lines]
-            config.write_text("\n".join(short) + "\n")
+        copy_recipe(folder, "wlasl", 2, "ctc", "ctc_aux", "softmax_phon")
         return Recipe(folder / "egs/wlasl", corpus, *words)
 
     return new

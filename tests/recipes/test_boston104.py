@@ -15,7 +15,7 @@ import pytest
 from asl.common.ctm import read_timed
 from asl.common.errors import AslError
 
-from .conftest import link_toolkit
+from .conftest import copy_recipe, link_toolkit, shorten
 
 TEXTS = ["JOHN BUY BOOK", "JOHN BUY CAR", "MARY READ BOOK", "BOOK JOHN READ", "MARY BUY CAR", "JOHN READ BOOK"]
 PLACES = {"JOHN": (60, 60), "MARY": (200, 60), "BUY": (60, 200), "READ": (200, 200), "BOOK": (130, 40), "CAR": (130, 220)}
@@ -131,24 +131,11 @@ def test_a_fold_that_is_none_is_refused(prepare, corpus, tmp_path):
 WORDS = ["--folds", "2", "--grammars", "2-gram"]
 
 
-def shorten(config, **numbers):
-    """Give keys of a yaml file, each in one line of it, other numbers."""
-    lines = config.read_text().splitlines()
-    for key, number in numbers.items():
-        (at,) = [n for n, line in enumerate(lines) if line.strip().startswith(f"{key}:")]
-        lines[at] = f"{lines[at][: len(lines[at]) - len(lines[at].lstrip())]}{key}: {number}"
-    config.write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture(scope="module")
-def recipe(corpus, tmp_path_factory, root):
+def recipe(corpus, tmp_path_factory):
     """A copy of egs/boston104 that has run through the kaldi engine, with two folds and the baseline."""
-    folder = tmp_path_factory.mktemp("toolkit")
-    link_toolkit(folder)
-    recipe = folder / "egs/boston104"
-    shutil.copytree(root / "egs/boston104", recipe, ignore=shutil.ignore_patterns("data", "exp", "results", "RESULTS.md"))
-    shorten(recipe / "conf/ctc.yaml", max_epochs=8)
-    shorten(recipe / "conf/mwer.yaml", max_epochs=1)
+    recipe = copy_recipe(tmp_path_factory.mktemp("toolkit"), "boston104", 8, "ctc")
+    shorten(recipe / "conf/mwer.yaml", 1)
     done = run(recipe, "--corpus-dir", corpus, *WORDS, "--engine", "kaldi", "--baseline")
     assert done.returncode == 0, done.stdout
     return recipe

@@ -1,17 +1,13 @@
 """The How2Sign recipe from its owner's layout to a table of BLEU, on a few synthetic sentences."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from asl.common.jsonl import read_jsonl
 from asl.corpora.synthetic import synthesize
 
-from .conftest import link_toolkit
+from .conftest import copy_recipe, said_by
 
 pytestmark = pytest.mark.slow
 WORDS = ("--config", "conf/tiny.yaml", "--pieces", "80", "--case", "fold", "--engine", "kaldi", "--graph", "--fuse")
@@ -29,28 +25,14 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe(corpus, tmp_path_factory):
     """A copy of egs/how2sign that has run to its end, after one epoch of pre-training and one of training."""
-    folder = tmp_path_factory.mktemp("toolkit")
-    link_toolkit(folder)
-    recipe = folder / "egs/how2sign"
-    ignored = shutil.ignore_patterns("data*", "exp", "results", "RESULTS.md")
-    shutil.copytree((folder / "asl").resolve().parent / "egs/how2sign", recipe, ignore=ignored)
-    for name in ("tiny", "pretrain_tiny"):
-        config = recipe / f"conf/{name}.yaml"
-        lines = config.read_text().splitlines()
-        epochs = [line for line in lines if line.strip().startswith("max_epochs:")]
-        assert len(epochs) == 1
-        config.write_text("\n".join("  max_epochs: 1" if line in epochs else line for line in lines) + "\n")
+    recipe = copy_recipe(tmp_path_factory.mktemp("toolkit"), "how2sign", 1, "tiny", "pretrain_tiny")
     return recipe, run(recipe, corpus)
 
 
 def run(recipe, corpus, *words):
-    """Run it; return what it said. A failure shows all of it."""
+    """Run it; return what it said."""
     command = [recipe / "run.sh", "--corpus-dir", corpus, *WORDS, "--beam-size", "3", *words]
-    command += ["--pretrain", "--pretrain-config", "conf/pretrain_tiny.yaml"]
-    environment = {**os.environ, "ASL_PYTHON": sys.executable}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout.decode()
-    return done.stdout.decode()
+    return said_by([*command, "--pretrain", "--pretrain-config", "conf/pretrain_tiny.yaml"])
 
 
 def test_from_sentence_files_and_landmarks_to_a_table(recipe):

@@ -1,10 +1,7 @@
 """The PHOENIX-2014 recipe from its owner's layout to a scored table, on a few synthetic sentences."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -13,7 +10,7 @@ from asl.common.transcripts import read_ctm
 from asl.corpora.synthetic import synthesize
 from asl.scoring.ctm import score_ctm
 
-from .conftest import link_toolkit
+from .conftest import copy_recipe, link_toolkit, said_by
 
 pytestmark = pytest.mark.slow
 METHODS = ("greedy", "beam", "lexicon", "2-gram", "3-gram", "rescored")
@@ -30,27 +27,13 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe(corpus, tmp_path_factory):
     """A copy of egs/phoenix2014 that has run through the kaldi engine, after one epoch of training."""
-    folder = tmp_path_factory.mktemp("toolkit")
-    link_toolkit(folder)
-    recipe = folder / "egs/phoenix2014"
-    ignored = shutil.ignore_patterns("data", "exp", "results", "RESULTS.md")
-    shutil.copytree((folder / "asl").resolve().parent / "egs/phoenix2014", recipe, ignore=ignored)
-    for name in ("ctc", "mmi"):
-        config = recipe / f"conf/{name}.yaml"
-        lines = config.read_text().splitlines()
-        epochs = [line for line in lines if line.strip().startswith("max_epochs:")]
-        assert len(epochs) == 1
-        config.write_text("\n".join("  max_epochs: 1" if line in epochs else line for line in lines) + "\n")
+    recipe = copy_recipe(tmp_path_factory.mktemp("toolkit"), "phoenix2014", 1, "ctc", "mmi")
     return recipe, run(recipe, corpus, "--engine", "kaldi", "--tune")
 
 
 def run(recipe, corpus, *words):
-    """Run it; return what it said. A failure shows all of it."""
-    command = [recipe / "run.sh", "--corpus-dir", corpus, *words]
-    environment = {**os.environ, "ASL_PYTHON": sys.executable}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout.decode()
-    return done.stdout.decode()
+    """Run it; return what it said."""
+    return said_by([recipe / "run.sh", "--corpus-dir", corpus, *words])
 
 
 def test_from_lists_and_landmarks_to_a_table(recipe, corpus):

@@ -15,6 +15,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from asl.common.arguments import check_nj
 from asl.common.errors import AslError
 from asl.common.files import PathLike, remove_leftovers
 from asl.common.seeds import derive_seed
@@ -118,8 +119,7 @@ def film_all(cast: Cast, files: Sequence[Tuple[Path, Utterance]], nj: int) -> in
     Raises:
         AslError: ``nj`` is no number of processes, a file cannot be written, or a process was killed.
     """
-    if nj < 1:
-        raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
+    check_nj(nj)
     for folder in {path.parent for path, _ in files}:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
