@@ -22,6 +22,7 @@ from asl.common.files import atomic_path
 from asl.landmarks.layouts import FINGERS, HAND, LAYOUTS, OPENPOSE, POSE, Layout, get_layout
 
 WORLD_POINTS = len(POSE)
+_FRAMES_V0_1 = 1 << 16  # its body counts them in 16 bits
 _WORLD = "POSE_WORLD_LANDMARKS"
 _VERSION = 0.2
 _LARGEST = 0xFFFF  # a side is stored in two bytes
@@ -103,10 +104,15 @@ def read_pose(path: Path, layout: Optional[str]) -> PoseFile:
     from pose_format import Pose
 
     try:
-        pose = Pose.read(path.read_bytes())
+        data = path.read_bytes()
+        pose = Pose.read(data)
+        announced = _announced_frames(data)
     except Exception as error:  # of many kinds: struct, index, value and unicode errors of a foreign parser
         raise AslError(f"{path}: cut short or not a .pose file ({error}); copy or make it again") from error
     header, body = pose.header, pose.body
+    if announced is not None and len(body.data) % _FRAMES_V0_1 != announced:
+        there = f"its header announces {announced} frames, its bytes are those of {len(body.data)}"
+        raise AslError(f"{path}: cut short or damaged, {there}; copy or make it again")
     listing = ", ".join(f"{c.name} ({len(c.points)})" for c in header.components)
     width, height = header.dimensions.width, header.dimensions.height
     if not (width > 0 and height > 0):
@@ -141,6 +147,21 @@ def read_pose(path: Path, layout: Optional[str]) -> PoseFile:
         part = slice(world_start, world_start + WORLD_POINTS)
         world = _joined(path, xyz[:, part], sure[:, part], get_layout("pose33"), listing)
     return PoseFile(array, target.name, float(body.fps), int(width), int(height), world, notes)
+
+
+def _announced_frames(data: bytes) -> Optional[int]:
+    """How many frames the body of a version 0.1 file says it has, modulo 65,536; None of other versions.
+
+    pose-format does not look at it: there it goes by the bytes that are left, and so reads a file that was cut short
+    to its end, coordinates for confidences.
+    """
+    from pose_format.pose_header import PoseHeader
+    from pose_format.utils.reader import BufferReader, ConstStructs
+
+    reader = BufferReader(data)
+    if round(PoseHeader.read(reader).version, 3) != 0.1:
+        return None
+    return reader.unpack(ConstStructs.double_ushort)[1]
 
 
 def _joined(path: Path, xyz: np.ndarray, sure: np.ndarray, layout: Layout, listing: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Reading: each owner's format into one array, and a clear error for what cannot be used."""
 
 from fractions import Fraction
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -75,6 +76,13 @@ def write_pose(path, components, data, confidence, fps, version):
     parts = [PoseHeaderComponent(name, points, [], [], "XYZC") for name, points in components]
     header = PoseHeader(version, PoseHeaderDimensions(200, 100, 0), parts)
     buffer = BytesIO()
+    if version == 0.1:  # frames in 16 bits; pose-format itself writes 0.2 alone
+        header.write(buffer)
+        buffer.getbuffer()[:4] = struct.pack("<f", version)
+        buffer.write(struct.pack("<HHH", fps, len(data) % 65536, data.shape[1]))
+        buffer.write(np.float32(data).tobytes() + np.float32(confidence).tobytes())
+        path.write_bytes(buffer.getvalue())
+        return
     Pose(header, NumPyPoseBody(fps, np.ma.array(data), confidence)).write(buffer)
     path.write_bytes(buffer.getvalue())
 
@@ -138,7 +146,9 @@ def test_files_that_were_cut_short(tmp_path, slots, how2sign):
     np.save(tmp_path / "a.npy", slots)
     np.savez(tmp_path / "a.npz", **how2sign)
     write_pose(tmp_path / "a.pose", HOLISTIC178[:4], np.ones((3, 1, 178, 3)), np.ones((3, 1, 178)), 25, 0.2)
-    for name in ("a.npy", "a.npz", "a.pose"):
+    write_pose(tmp_path / "old.pose", HOLISTIC178[:4], np.ones((3, 1, 178, 3)), np.ones((3, 1, 178)), 25, 0.1)
+    assert read_landmarks(tmp_path / "old.pose").array.shape == (3, 178, 4)
+    for name in ("a.npy", "a.npz", "a.pose", "old.pose"):
         whole = (tmp_path / name).read_bytes()
         for share in (0.01, 0.5, 0.95):
             (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
