@@ -73,17 +73,19 @@ class HolisticEstimator:
 
     def new_tracker(self) -> "HolisticTracker":
         """A tracker that has seen nothing yet."""
+        self.messages.lines.clear()
+        return HolisticTracker(self)
+
+    def fresh_graph(self) -> Any:
+        """MediaPipe's graph, made or reset; its threads load models, and talk about it, after this has returned."""
         from mediapipe.python.solutions.holistic import Holistic
 
-        self.messages.lines.clear()
-        with self.messages.kept():
-            if self.idle:
-                graph = self.idle.pop()
-                graph.reset()
-            else:
-                refined = self.parts["face"][0] == 478
-                graph = Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=refined)
-        return HolisticTracker(graph, self)
+        if self.idle:
+            graph = self.idle.pop()
+            graph.reset()
+            return graph
+        refined = self.parts["face"][0] == 478
+        return Holistic(static_image_mode=False, model_complexity=1, refine_face_landmarks=refined)
 
     def count_people(self, image: np.ndarray) -> int:
         """How many people are in a picture, ``(height, width, 3)`` uint8 RGB: faces of like size.
@@ -113,16 +115,17 @@ class HolisticEstimator:
 class HolisticTracker:
     """Follows one person through one clip; made by ``HolisticEstimator.new_tracker``."""
 
-    def __init__(self, graph: Any, estimator: HolisticEstimator):
-        self._graph: Optional[Any] = graph
-        self._estimator = estimator
+    def __init__(self, estimator: HolisticEstimator):
+        self._graph: Optional[Any] = None  # from the first frame on
+        self._estimator, self._closed = estimator, False
         self._loud = True  # models are loaded with the first frame, that of the face's mesh with the first face
 
     def __call__(self, image: np.ndarray) -> Found:
         """Landmarks of the next frame, ``(height, width, 3)`` uint8 RGB, upright."""
-        assert self._graph is not None, "the tracker is closed"
-        if self._loud:
+        assert not self._closed, "the tracker is closed"
+        if self._graph is None or self._loud:
             with self._estimator.messages.kept():
+                self._graph = self._graph or self._estimator.fresh_graph()
                 results = self._graph.process(image)
             self._loud = results.face_landmarks is None
         else:
@@ -131,6 +134,7 @@ class HolisticTracker:
 
     def close(self) -> None:
         """The clip is over."""
+        self._closed = True
         if self._graph is not None:
             self._estimator.idle.append(self._graph)
             self._graph = None
