@@ -7,6 +7,7 @@ MediaPipe leaves parts of the other cores free.
 """
 
 import contextlib
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -256,7 +257,8 @@ def _finish(
         nothing: Tuple[Dict[str, np.ndarray], Fraction, np.ndarray] = ({}, rate or info.fps, np.zeros(0))
         return Extracted(clip.span.id, *nothing, info.width, info.height, decoded, tuple(problems))
     held = not info.path.is_dir()
-    grid = constant_grid(np.array(clip.times), info.fps, rate, held, np.array(clip.looked))
+    edges = None if held else _edges(clip, info)
+    grid = constant_grid(np.array(clip.times), info.fps, rate, held, np.array(clip.looked), edges)
     parts = {name: np.stack([found[name] for found in clip.found])[grid.rows] for name in clip.found[0]}
     for part in parts.values():
         part[grid.rows == NOT_KNOWN] = np.nan
@@ -264,11 +266,20 @@ def _finish(
     return Extracted(clip.span.id, parts, grid.fps, grid.times, info.width, info.height, decoded, tuple(problems))
 
 
+def _edges(clip: _Clip, info: VideoInfo) -> Tuple[float, float]:
+    """Times of the first and the last number of a folder of frames that lie in the clip, whether they are there or not."""
+    first = max(0, math.ceil(clip.window.first * info.fps)) if np.isfinite(clip.window.first) else 0
+    last = info.frames - 1
+    if np.isfinite(clip.window.last):
+        last = min(last, math.ceil(clip.window.last * info.fps) - 1)
+    return float(first / info.fps), float(last / info.fps)
+
+
 def _past_the_end(clip: _Clip, info: VideoInfo, end: float) -> List[str]:
     step = float(1 / info.fps)
     length = f"the video has {end + step:.2f} s"
     if clip.window.first > end:
-        return [f"past the end: begins at {clip.span.start:.2f} s, {length}"]
+        return [f"past the end: begins at {clip.span.start:.2f} s, {length}, its last frame at {end:.2f} s"]
     if np.isfinite(clip.window.last) and clip.window.last - end > 2.5 * step:
         return [f"past the end: ends at {clip.span.end:.2f} s, {length}"]
     return []

@@ -8,7 +8,7 @@ repeated; frames that are missing in a folder are not known, so their rows are.
 
 import math
 from fractions import Fraction
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -94,6 +94,7 @@ def constant_grid(
     rate: Optional[Fraction] = None,
     held: bool = True,
     looked: Optional[np.ndarray] = None,
+    edges: Optional[Tuple[float, float]] = None,
 ) -> Grid:
     """Put frames on a grid.
 
@@ -103,6 +104,7 @@ def constant_grid(
         rate: rows per second; None: the frames' own.
         held: a frame is shown until the next one comes; False: a row without a frame within half a row is not known.
         looked: ``(frames,)`` the frames of ``times`` that were looked at and may be taken; None: all.
+        edges: times of the clip's first and last frame, where some may be missing there; None: those of ``times``.
     """
     constant, own = True, fps
     if held and not keeps_to(times, fps):
@@ -116,11 +118,13 @@ def constant_grid(
         constant = keeps_to(times, fps)
     looked = np.arange(len(times)) if looked is None else looked
     target = rate or own
-    if constant and target == own and len(looked) == len(times):
+    first, last = edges or (times[0], times[-1])
+    whole = len(looked) == len(times) and max(times[0] - first, last - times[-1]) < 0.5 / float(own)
+    if constant and target == own and whole:
         return Grid(target, np.arange(len(times)), times, constant, own)
-    length = times[-1] - times[0] + float(1 / own)
+    length = last - first + float(1 / own)
     count = max(1, round(length * float(target)))
-    wanted = times[0] + np.arange(count) / float(target)
+    wanted = first + np.arange(count) / float(target)
     seen = times[looked]
     rows = np.searchsorted((seen[1:] + seen[:-1]) / 2, wanted, side="left")
     at = seen[rows].copy()

@@ -183,7 +183,7 @@ def test_spans_past_the_end(video):
     done = run(video, ("ends", 1.2, 2.0), ("begins", 1.7, 2.0), ("by a frame", 1.2, 1.64), ("between", 0.405, 0.42))
     assert pictures(done["ends"]) == list(range(30, 40))
     assert done["ends"].problems == ("past the end: ends at 2.00 s, the video has 1.60 s",)
-    assert done["begins"].problems == ("past the end: begins at 1.70 s, the video has 1.60 s",)
+    assert done["begins"].problems == ("past the end: begins at 1.70 s, the video has 1.60 s, its last frame at 1.56 s",)
     assert done["begins"].parts == {} and len(done["begins"].times) == 0
     assert done["by a frame"].problems == ()
     assert len(done["between"].times) == 0 and done["between"].problems[0].startswith("no frames: none between 0.405 s")
@@ -280,6 +280,19 @@ def test_frames_that_are_missing_in_a_folder_are_not_known(tmp_path):
     np.testing.assert_allclose(clip.times, np.arange(10) / 25)
     half = run(folder, ("a",), fps=Fraction(25), rate=Fraction(25, 2))["a"]
     np.testing.assert_allclose(half.times, np.arange(5) / 12.5, atol=0.0401)  # half a row at most
+
+
+def test_frames_that_are_missing_at_the_edge_of_a_span_are_not_known_either(tmp_path):
+    folder = made.numbered_folder(tmp_path / "a", [n for n in range(20) if n not in (5, 6, 11, 12)])
+    spans = [("begins", 0.2, 0.4), ("ends", 0.28, 0.52), ("both", 0.2, 0.52), ("whole", 0.52, None), ("past", 0.6, 2.0)]
+    done = run(folder, *spans, fps=Fraction(25))
+    assert pictures(done["begins"]) == [None, None, 7, 8, 9]
+    assert pictures(done["ends"]) == [7, 8, 9, 10, None, None]
+    assert pictures(done["both"]) == [None, None, 7, 8, 9, 10, None, None]
+    assert pictures(done["whole"]) == list(range(13, 20)) and done["whole"].problems == ()
+    assert pictures(done["past"]) == list(range(15, 20))  # no numbers that the folder does not come to
+    assert done["both"].problems == ("missing frames: 4 of 8 numbers have no picture",)
+    np.testing.assert_allclose(done["both"].times, np.arange(5, 13) / 25)
 
 
 def test_a_wrong_rate_in_the_header_is_told_by_the_frames(tmp_path):
