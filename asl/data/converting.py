@@ -94,7 +94,10 @@ def convert_landmarks(
             raise AslError(f"{target} is the name of one file, but {path} holds many clips: give a folder and --to")
         return _convert_alone(Conversion(path, *given), target, to)
     if to is None:
-        raise AslError(f"{target} is a folder: say by --to pose, npz or npy what is to be written there")
+        if target.suffix and not target.is_dir():
+            raise AslError(f"{target}: '{target.suffix}' is no format that is written ({', '.join(SUFFIXES)}); "
+                           "for a folder of that name say by --to what is to be written there")
+        raise AslError(f"{target} is no file's name: say by --to pose, npz or npy what is to be written into that folder")
     if alone:
         name = path.name if path.is_dir() else path.stem
         return _convert_alone(Conversion(path, *given), target / f"{name}.{to}", to)

@@ -27,7 +27,7 @@ def show(
     cut: str,
     data: str = "data",
     split: str = "val",
-    to: Literal["strip", "gif", "mp4"] = "strip",
+    to: Optional[Literal["strip", "gif", "mp4"]] = None,
     out: str = "",
     over_video: bool = False,
     video: str = "",
@@ -43,7 +43,8 @@ def show(
         cut: id of the clip; one that begins with a dash goes last, after a lone --.
         data: the recipe's data folder.
         split: train, val or test.
-        to: strip (frames side by side in a PNG), gif or mp4 (all frames, at the clip's rate).
+        to: strip (frames side by side in a PNG), gif or mp4 (all frames, at the clip's rate); by default what the
+            suffix of --out says, or strip.
         out: the file to write; by default the clip's id with the suffix of its kind, in the working directory.
         over_video: draw over the video instead of on white.
         video: the video, or folder of numbered frames, that the clip is of; by default the recording's. Asks for
@@ -55,6 +56,9 @@ def show(
         AslError: no such split or clip, nothing was found in it, its archive is missing or damaged, or its video
             is not known, not there or too short.
     """
+    to = to or next((kind for kind, suffix in SUFFIXES.items() if Path(out).suffix.lower() == suffix), "strip")
+    if Path(out).suffix.lower() in set(SUFFIXES.values()) - {SUFFIXES[to]}:
+        raise AslError(f"--out {out} is no name for --to {to}, whose files end in {SUFFIXES[to]}")
     narrow = _WIDEST if to == "strip" and not height else 0
     height = height or _HEIGHTS[to]
     if not 32 <= height <= 4320:

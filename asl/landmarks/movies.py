@@ -7,6 +7,7 @@ import numpy as np
 
 from asl.common.errors import AslError
 from asl.common.files import PathLike, atomic_path
+from asl.landmarks.containers import has_index, missing_bytes
 from asl.landmarks.drawing import Image
 
 _TICK = 10  # milliseconds: a GIF counts time in hundredths of a second
@@ -61,8 +62,11 @@ def write_mp4(path: PathLike, pictures: Iterable[Image], fps: Fraction) -> None:
                     code = cv2.VideoWriter_fourcc(*"mp4v")
                     writer = cv2.VideoWriter(str(tmp), cv2.CAP_FFMPEG, code, float(fps), picture.size)
                     if not writer.isOpened():
-                        raise AslError(f"{path}: OpenCV cannot write an MP4 there; check the folder, or --to gif")
+                        raise AslError(f"{path}: OpenCV cannot write an MP4 there; check the folder and its space, or --to gif")
                 writer.write(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR))
         finally:
             if writer is not None:
                 writer.release()
+        # OpenCV does not say that the disk became full: the file is looked at
+        if missing_bytes(tmp) != 0 or not has_index(tmp):
+            raise AslError(f"cannot write {path}: it came out cut short; free space or choose another folder")

@@ -29,7 +29,7 @@ def test_a_strip_a_gif_and_an_mp4(imported, tmp_path, monkeypatch, capsys):
     show("train001", str(data), "train", frames=4)
     assert (tmp_path / "train001.png").read_bytes().startswith(b"\x89PNG")
     assert "4 of 27 frames of train train001, on white; no file tells" in capsys.readouterr().out
-    show("train001", str(data), "train", to="gif", out="a/b.gif", height=64)
+    show("train001", str(data), "train", out="a/b.gif", height=64)  # its suffix says what is wanted
     gif, total = Image.open(tmp_path / "a/b.gif"), 0
     for k in range(gif.n_frames):
         gif.seek(k)
@@ -63,6 +63,8 @@ def test_what_is_not_there_is_named(imported, film, tmp_path):
         show("train001", data, "train", out=out, over_video=True)
     with pytest.raises(AslError, match="its video gone.mp4 is not there"):
         show("train001", data, "train", out=out, video="gone.mp4")
+    with pytest.raises(AslError, match="--out a.gif is no name for --to mp4, whose files end in .mp4"):
+        show("train001", data, "train", out="a.gif", to="mp4")
     assert set(find_recordings(data, "train", ["train001", "x"])) == {"train001"}
     assert find_recordings(data, "nowhere", ["train001"]) == {}
     assert not (tmp_path / "a.png").exists()

@@ -8,10 +8,16 @@ import pytest
 from PIL import Image
 
 from asl.common.errors import AslError
+from asl.landmarks.containers import missing_bytes
 from asl.landmarks.movies import gif_times, write_gif, write_mp4
 from asl.landmarks.video import probe_video, read_frames
 
 RATES = [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60000, 1001)]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-300])
+    return path
 
 
 def pictures(count=10, size=(96, 64)):
@@ -66,6 +72,10 @@ def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, monkeyp
 
     with pytest.raises(AslError, match="the video ends"):
         write_mp4(tmp_path / "a.mp4", broken(), Fraction(25))
+    # a disk that becomes full: OpenCV goes on and says nothing
+    monkeypatch.setattr("asl.landmarks.movies.missing_bytes", lambda path: missing_bytes(cut(path)))
+    with pytest.raises(AslError, match="a.mp4: it came out cut short; free space"):
+        write_mp4(tmp_path / "a.mp4", pictures(), Fraction(25))
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(AslError, match=r"pip install 'asl\[video\]', or --to gif"):
         write_mp4(tmp_path / "a.mp4", pictures(), Fraction(25))
