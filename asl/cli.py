@@ -151,6 +151,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     except AslError as e:
         print(f"asl: error: {e}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"asl {argv[0]}: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # asl ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -38,5 +38,7 @@ if [ "$(cd "$(dirname "$new")" && pwd)" != "$root/egs" ]; then # not two folders
   } > "$half/path.sh"
 fi
 mv "$half" "$new"
-echo "$new is a recipe now. Put corpus.csv (id,path,split,text,signer[,gloss]) and videos or landmarks into DIR, then:"
+hold="what its README.md says"
+if [ "$from" = "$root/egs/TEMPLATE" ]; then hold="corpus.csv (id,path,split,text,signer[,gloss]) and videos or landmarks"; fi
+echo "$new is a recipe now. Put $hold into DIR, then:"
 echo "  $new/run.sh --corpus-dir DIR"

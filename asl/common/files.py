@@ -31,7 +31,11 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         AslError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
-    if path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir()):
+    if path.is_dir():
+        raise AslError(f"cannot write {path}: it is a folder; give the name of a file")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise AslError(f"cannot write {path}: {path.parent} is a file; give a folder")
+    if path.parent == Path("/dev") or (path.exists() and not path.is_file()):
         yield path
         return
     tmp = path.with_name(f".tmp{os.getpid()}.{path.name}")
@@ -46,6 +50,14 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             tmp.unlink()
+
+
+def remove(path: PathLike) -> None:
+    """Remove a file, if it is there. Raises AslError where the folder cannot be written."""
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as e:
+        raise AslError(f"cannot remove {path}: {e.strerror or e}; check the folder's permissions and the disk") from e
 
 
 def remove_leftovers(folder: PathLike) -> None:

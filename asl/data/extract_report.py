@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 from asl.common.errors import AslError
+from asl.common.files import read_json
 from asl.data.videos import VideoClip
 
 # A corpus of which so many clips have one rate (one size) has that; others are out of line there.
@@ -38,7 +39,11 @@ class Work:
 
 
 def make_report(
-    clips: Sequence[VideoClip], abouts: Dict[str, Row], failed: Dict[str, Tuple[str, str]], work: Work
+    clips: Sequence[VideoClip],
+    abouts: Dict[str, Row],
+    failed: Dict[str, Tuple[str, str]],
+    work: Work,
+    unusable: Sequence[Row],
 ) -> Row:
     """Bring together what is known of all clips.
 
@@ -47,6 +52,7 @@ def make_report(
         abouts: by id, what the landmark files say of themselves.
         failed: by id, kind and reason; of every clip that is not in ``abouts``.
         work: what this run did.
+        unusable: of ``list_unusable``; counted as failed, where their split has videos.
 
     Returns:
         ``splits`` (for each: ``listed``, ``extracted``, ``failed``), ``failed`` and ``odd`` (kind -> number of
@@ -68,6 +74,12 @@ def make_report(
         counts = splits.setdefault(clip.split, {"listed": 0, "extracted": 0, "failed": 0})
         counts["listed"] += 1
         counts["failed" if clip.id in failed else "extracted"] += 1
+    for bad in unusable:
+        counts = splits.get(bad["split"])
+        if counts is not None:
+            rows.append({"id": bad["id"], "split": bad["split"], "failed": "bad in stage 1", "reason": bad["reason"]})
+            counts["listed"] += 1
+            counts["failed"] += 1
     return {
         "splits": splits,
         "failed": dict(Counter(row["failed"] for row in rows if "failed" in row).most_common()),
@@ -81,6 +93,12 @@ def make_report(
         "sizes": dict(Counter(_size(about) for about in abouts.values()).most_common()),
         "clips": rows,
     }  # fmt: skip
+
+
+def list_unusable(root: Path) -> List[Row]:
+    """Clips that stage 1 found to be bad, as it reports them: a file that cannot be opened, a span past its end."""
+    path = root / "report.json"
+    return [row for row in read_json(path)["not_used"] if row["status"] == "bad"] if path.is_file() else []
 
 
 def _size(about: Row) -> str:
@@ -111,8 +129,8 @@ def _out_of_line(abouts: Dict[str, Row]) -> Dict[str, List[str]]:
 def print_report(report: Row) -> None:
     """Print the counts as tables, and the first of what failed."""
     run = report["this_run"]
-    print(f"extracted: {run['clips']:,} clips ({run['kept']:,} were there), {run['frames']:,} frames of "
-          f"{run['decoded']:,} decoded, {run['seconds']:.1f} s: {run['clips_per_second']:.2f} clips/s, "
+    print(f"extracted: {run['clips']:,} clips ({run['kept']:,} were there), {run['frames']:,} rows of landmarks, "
+          f"{run['decoded']:,} frames decoded, {run['seconds']:.1f} s: {run['clips_per_second']:.2f} clips/s, "
           f"{run['frames_per_second']:.1f} frames/s")  # fmt: skip
     print("split".ljust(24) + "".join(f"{name:>12}" for name in ("listed", "extracted", "failed")))
     for split, row in report["splits"].items():

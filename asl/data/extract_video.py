@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from asl.common.errors import AslError
+from asl.common.files import remove
 from asl.data.recorded import ManifestMismatch, recorded_rate
 from asl.data.videos import Settings, VideoClip, identity, read_done, source_state
 from asl.landmarks.estimator import Estimator
@@ -127,6 +128,12 @@ def _extract(task: VideoTask, outcome: Outcome) -> None:
     _check_same(task.source, state)
 
 
+def load_estimator(make: Callable[[], Estimator]) -> None:
+    """Have this process's estimator ready. Raises Stopped where there is none."""
+    with _ONE_AT_A_TIME:
+        _estimator(make)
+
+
 def _estimator(make: Callable[[], Estimator]) -> Estimator:
     """This process's estimator; its models are loaded once, not for every video."""
     key = pickle.dumps(make)
@@ -233,7 +240,10 @@ def _keep(
 def _fail(task: VideoTask, outcome: Outcome, clips: Any, kind: str, reason: str) -> None:
     """List clips as failed. Landmarks that they had are of another video, span or options: they go."""
     for clip in clips:
-        clip.out.unlink(missing_ok=True)
+        try:
+            remove(clip.out)
+        except AslError as e:
+            raise Stopped(str(e)) from None
         outcome.failed.append((clip, kind, reason))
         _log(task, clip, 0, f"FAILED: {kind}: {reason}")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from asl.common.errors import AslError, did_you_mean
-from asl.common.files import remove_leftovers, write_json
+from asl.common.files import remove, remove_leftovers, write_json
 from asl.common.rates import parse_rate
 from asl.data.executors import Dask, Died, Executor, Pool, check_options, run_tasks
-from asl.data.extract_report import Work, check_failures, make_report, print_report
-from asl.data.extract_video import VideoTask, extract_video
+from asl.data.extract_report import Work, check_failures, list_unusable, make_report, print_report
+from asl.data.extract_video import VideoTask, extract_video, load_estimator
 from asl.data.videos import Settings, VideoClip, by_video, list_video_clips, read_done
 from asl.landmarks.estimator import Estimator, make_estimator
 
@@ -52,7 +52,8 @@ def extract_landmarks(
         world: landmarks in metres besides.
         max_failures: share of a split's clips (0 to 1) that may fail and are then left out by landmarks import:
             their video is absent, empty, cut short, cannot be decoded or changes while it is read, or ends before
-            them, or no hand is found in any frame. All are listed in extract.json either way.
+            them, or no hand is found in any frame. Clips that stage 1 found to be bad count as well. All are listed
+            in extract.json either way.
         force: extract all again.
 
     Returns:
@@ -67,23 +68,27 @@ def extract_landmarks(
     clips = list_video_clips(root)
     if not clips:
         print(f"{root}: no clip has a video for its source; there is nothing to extract")
-        report = make_report([], {}, {}, Work(0, 0, 0, 0, 1.0))
+        report = make_report([], {}, {}, Work(0, 0, 0, 0, 1.0), [])
         write_json(root / "landmarks" / "extract.json", report)  # what says that this was done: import comes after it
         return report
     settings = Settings(str(parse_rate(rate)) if rate is not None else None, face, world)
     out = Path(os.path.realpath(root)) / "landmarks"
     with contextlib.suppress(FileNotFoundError):
         remove_leftovers(out / "clips")
-    abouts = _done(clips, settings, force)
+    at = functools.partial(_executor, nj, executor, scheduler)
+    abouts = {} if force else _done(clips, settings)
+    stale = [clip for clip in clips if clip.id not in abouts and clip.out.exists()]
+    if stale:
+        _remove(stale, at, settings)
     kept, began = len(abouts), time.monotonic()
     todo = [clip for clip in clips if clip.id not in abouts]
     tasks = _tasks(todo, settings, out / "extract.log")
-    failed, frames, decoded = _work(tasks, nj, executor, scheduler, len(todo)) if tasks else ({}, 0, 0)
+    failed, frames, decoded = _work(tasks, at(len(tasks)), len(todo)) if tasks else ({}, 0, 0)
 
     remove_leftovers(out / "clips")
     abouts.update(_made([clip for clip in todo if clip.id not in failed], settings, failed))
     work = Work(kept, len(abouts) - kept, frames, decoded, max(time.monotonic() - began, 1e-3))
-    report = make_report(clips, abouts, failed, work)
+    report = make_report(clips, abouts, failed, work, list_unusable(root))
     write_json(out / "extract.json", report)
     print_report(report)
     check_failures(report, max_failures, out / "extract.json")
@@ -107,23 +112,27 @@ def estimator_maker(settings: Settings) -> Callable[[], Estimator]:
     return functools.partial(make_estimator, "holistic", face=settings.face, world=settings.world)
 
 
-def _done(clips: List[VideoClip], settings: Settings, force: bool) -> Dict[str, Any]:
-    """By id, what the landmark files that are right say of themselves; those that are not right any more go.
+def _done(clips: List[VideoClip], settings: Settings) -> Dict[str, Any]:
+    """By id, what the landmark files that are right say of themselves."""
+    found = ((clip.id, read_done(clip, settings)) for clip in clips)
+    return {clip_id: about for clip_id, about in found if about is not None}
 
-    They go at once: else clips of two kinds would stand side by side where this run is killed.
+
+def _remove(stale: List[VideoClip], at: Callable[[int], Executor], settings: Settings) -> None:
+    """Remove landmarks that are not right any more, all at once: else clips of two kinds would stand side by side
+    where this run is killed. Before that, what makes the new ones has to be there.
     """
-    abouts, gone = {}, 0
-    for clip in clips:
-        about = None if force else read_done(clip, settings)
-        if about is not None:
-            abouts[clip.id] = about
-        elif clip.out.exists():
-            clip.out.unlink(missing_ok=True)
-            gone += 1
-    if gone:
-        why = "by --force" if force else "their videos, spans or options were others"
-        print(f"{gone:,} clips that have landmarks are extracted again: {why}")
-    return abouts
+    for _, outcome in run_tasks(at(1), load_estimator, [estimator_maker(settings)], lambda: None):
+        if isinstance(outcome, Died):
+            raise AslError("the process that was to load the estimator died; nothing was changed (is memory short?)")
+    print(f"{len(stale):,} clips that have landmarks are extracted again: by --force, or their videos, spans or options "
+          "were others")  # fmt: skip
+    for clip in stale:
+        remove(clip.out)
+
+
+def _executor(nj: int, executor: str, scheduler: Optional[str], tasks: int) -> Executor:
+    return Dask(scheduler) if executor == "dask" and scheduler else Pool(min(nj, tasks))
 
 
 def _tasks(todo: List[VideoClip], settings: Settings, log: Path) -> List[VideoTask]:
@@ -131,15 +140,12 @@ def _tasks(todo: List[VideoClip], settings: Settings, log: Path) -> List[VideoTa
     return [VideoTask(tuple(group), settings, make, log) for group in by_video(todo)]
 
 
-def _work(
-    tasks: List[VideoTask], nj: int, executor: str, scheduler: Optional[str], clips: int
-) -> Tuple[Dict[str, Tuple[str, str]], int, int]:
+def _work(tasks: List[VideoTask], at: Executor, clips: int) -> Tuple[Dict[str, Tuple[str, str]], int, int]:
     """Do the tasks; return what failed (kind and reason by clip), rows of landmarks and frames decoded."""
     failed: Dict[str, Tuple[str, str]] = {}
     frames = decoded = 0
     log = tasks[0].log
     _touch(log)
-    at: Executor = Dask(scheduler) if executor == "dask" and scheduler else Pool(min(nj, len(tasks)))
     with _progress(log, clips) as tick:
         for task, outcome in run_tasks(at, extract_video, tasks, tick):
             if isinstance(outcome, Died):
@@ -191,7 +197,7 @@ def _made(
         if about is not None:
             yield clip.id, about
         else:
-            clip.out.unlink(missing_ok=True)
+            remove(clip.out)
             failed[clip.id] = (
                 "changed", f"{clip.source}: changed since it was read, or {clip.out} was written where it is not "
                 "seen from here; run asl landmarks extract again",

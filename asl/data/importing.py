@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from asl.common.errors import AslError
-from asl.common.files import remove_leftovers, write_json
+from asl.common.files import remove, remove_leftovers, write_json
 from asl.data.archives import ArchiveJob, add_counts, make_archive, plan_archives, read_index, read_index_cuts
 from asl.data.executors import check_options, end_with
 from asl.data.recorded import list_splits
@@ -67,7 +67,7 @@ def import_landmarks(
     todo = [job for jobs in plan.values() for job in jobs if force or read_index(job) is None]
     # Archives change under the cuts that point into them: until they are whole there are no cuts.
     for split in {job.split for job in todo}:
-        (root / split / "cuts.jsonl.gz").unlink(missing_ok=True)
+        remove(root / split / "cuts.jsonl.gz")
     _run(todo, nj)
 
     report = _report(plan)
@@ -77,7 +77,7 @@ def import_landmarks(
         _check(report, max_failures, root)
     except AslError:
         for split in plan:
-            (root / split / "cuts.jsonl.gz").unlink(missing_ok=True)
+            remove(root / split / "cuts.jsonl.gz")
         raise
     for split, jobs in plan.items():
         write_cuts(root / split / "cuts.jsonl.gz", itertools.chain.from_iterable(map(read_index_cuts, jobs)))
@@ -91,7 +91,7 @@ def _remove_unlisted(out: Path, plan: Dict[str, List[ArchiveJob]]) -> None:
     for path in [*out.glob("*.h5"), *out.glob(".index/*.jsonl.gz")]:
         archive = _ARCHIVE.fullmatch(path.name)
         if archive and archive[1] not in wanted:
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _run(jobs: List[ArchiveJob], nj: int) -> None:

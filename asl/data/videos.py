@@ -119,7 +119,8 @@ def identity(clip: VideoClip, settings: Settings, state: Dict[str, int]) -> Dict
 def read_done(clip: VideoClip, settings: Optional[Settings] = None) -> Optional[Dict[str, Any]]:
     """What the clip's landmark file says of itself, where it is whole and made of what would be taken now, else None.
 
-    Landmarks of a video that is gone by now are good. ``settings`` None: those that it was made with are right.
+    Landmarks of a video that is gone by now, or cannot be looked at (a disk that is not there for a moment), are good.
+    ``settings`` None: those that it was made with are right.
     """
     about = read_about(clip.out)
     made_of = (about or {}).get("made_of")
@@ -128,11 +129,9 @@ def read_done(clip: VideoClip, settings: Optional[Settings] = None) -> Optional[
     try:
         state = source_state(clip.source)
         wanted = identity(clip, settings or Settings(), state)
-    except FileNotFoundError:
+    except OSError:
         wanted = identity(clip, settings or Settings(), made_of.get("video", {}))
         wanted["recorded"] = made_of.get("recorded")
-    except OSError:
-        return None
     if settings is None:
         wanted["settings"] = made_of.get("settings")
     return about if made_of == wanted else None

@@ -20,8 +20,11 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path):
         1 / 0
     assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(AslError, match="cannot write .*file/a.txt: .*choose another folder"):
+    with pytest.raises(AslError, match="cannot write .*file/a.txt: .*file is a file; give a folder"):
         write_text(tmp_path / "file" / "a.txt", "x")
+    for folder in (tmp_path, "."):
+        with pytest.raises(AslError, match="it is a folder; give the name of a file"):
+            write_text(folder, "x")
 
 
 def test_a_device_is_written_to_and_not_replaced():

@@ -10,7 +10,7 @@ import pytest
 
 import asl.data.extract_video as extract_video
 from asl.common.errors import AslError
-from asl.common.files import read_json
+from asl.common.files import read_json, write_json
 from asl.common.jsonl import read_jsonl, write_jsonl
 from asl.data.extract_video import VideoTask
 from asl.data.extracting import extract_landmarks
@@ -302,6 +302,52 @@ def test_import_refuses_landmarks_of_another_video_or_span(tmp_path, here):
     with pytest.raises(AslError, match="2 of 2 clips cannot be used .*extract it again"):
         import_landmarks(str(data))
     (tmp_path / "corpus" / "v00.mp4").unlink()
+
+
+def test_landmarks_stay_while_their_videos_cannot_be_looked_at(tmp_path, here):
+    """As on a network disk that is away for a moment: that is no other video."""
+    data = make_corpus(tmp_path, videos=3)
+    extract_landmarks(str(data))
+    before, corpus = contents(data), tmp_path / "corpus"
+    corpus.rename(tmp_path / "away")
+    corpus.symlink_to(corpus)  # a loop: every look at it is an OSError, and not that there is no such file
+    report = extract_landmarks(str(data))
+    assert report["this_run"]["kept"] == 3 and report["failed"] == {} and contents(data) == before
+
+
+def test_nothing_is_removed_before_what_makes_it_anew_is_there(tmp_path, here, monkeypatch):
+    data = make_corpus(tmp_path, videos=3)
+    extract_landmarks(str(data))
+    before = contents(data)
+    for options in ({"rate": "12.5"}, {"force": True}):
+        with pytest.raises(AslError, match="no Dask scheduler answers"):
+            extract_landmarks(str(data), executor="dask", scheduler="tcp://127.0.0.1:1", **options)
+        assert contents(data) == before
+
+    def none_there():
+        raise AslError("MediaPipe cannot be imported")
+
+    monkeypatch.setattr("asl.data.extracting.estimator_maker", lambda settings: none_there)
+    monkeypatch.setattr("asl.data.extract_video.pickle.dumps", lambda make: b"none")
+    with pytest.raises(AslError, match="MediaPipe cannot be imported"):
+        extract_landmarks(str(data), rate="12.5")
+    assert contents(data) == before
+
+
+def test_what_stage_1_found_to_be_bad_counts_among_what_failed(tmp_path, here, capsys):
+    data = make_corpus(tmp_path, videos=3)
+    bad = [
+        {"id": "broken", "split": "train", "status": "bad", "reason": "broken.mp4: empty file; copy it again"},
+        {"id": "other", "split": "train", "status": "left_out", "reason": "another source"},
+        {"id": "elsewhere", "split": "test", "status": "bad", "reason": "a split without videos"},
+    ]
+    write_json(data / "report.json", {"not_used": bad})
+    with pytest.raises(AslError, match=r"train: no landmarks of 1 of 4 clips \(first: broken: bad in stage 1: broken.mp4: em"):
+        extract_landmarks(str(data), max_failures=0.2)
+    assert "bad in stage 1: broken (train): broken.mp4: empty file" in capsys.readouterr().out
+    report = extract_landmarks(str(data), max_failures=0.25)
+    assert report["splits"]["train"] == {"listed": 4, "extracted": 3, "failed": 1}
+    assert report["failed"] == {"bad in stage 1": 1} and [row["id"] for row in report["clips"]] == ["broken"]
 
 
 def test_no_video_is_said(make_data, capsys):
