@@ -67,6 +67,16 @@ def test_two_words_are_taken_before_one():
     assert choose(["score", "--decode", "x"]) == ("score", ["--decode", "x"])
 
 
+def test_ctrl_c_is_a_line_and_status_130(monkeypatch, capsys):
+    def interrupted(out: str = "") -> None:
+        """Work. Args: out: nothing."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("asl.cli.load", lambda name: interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "asl doctor: interrupted\n"
+
+
 def test_a_reader_that_goes_away_is_no_error(root):
     command = f"'{sys.executable}' -m asl.cli --help | head -n 1"
     done = subprocess.run(command, shell=True, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
