@@ -40,6 +40,17 @@ def check_nj(nj: int) -> None:
         raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
 
 
+# what jsonargparse says of a value that is none of the types of an Optional
+_NO_UNION = re.compile(
+    r"Does not validate against any of the Union subtypes Subtypes: \[(?:<class ')?([\w.\[\]]+)(?:'>)?, "
+    r"<class 'NoneType'>\] Errors: .* Given value: (.*)"
+)
+_KINDS = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "typing.List[float]": "numbers",
+    "typing.List[int]": "whole numbers",
+}  # fmt: skip
+
+
 def _parser(function: Callable, prog: str, positional: Sequence[str]):
     import jsonargparse
 
@@ -82,7 +93,7 @@ def _kinds(function: Callable, positional: Sequence[str]) -> Dict[str, str]:
 
 def _normalise(argv: Sequence[str], kinds: Dict[str, str], prog: str) -> List[str]:
     """Options with dashes and ``=`` between name and value, so that argparse is left nothing to guess."""
-    out, words = [], list(argv)
+    out, words, lists = [], list(argv), set()
     while words:
         word = words.pop(0)
         if word == "--":  # plain words from here on, such as an id that begins with a dash
@@ -96,6 +107,10 @@ def _normalise(argv: Sequence[str], kinds: Dict[str, str], prog: str) -> List[st
             options = ["--" + k.replace("_", "-") for k in kinds]
             hint = did_you_mean("--" + key.replace("_", "-"), options)
             raise AslError(f"{prog}: no option '{name}'{hint}; {prog} --help lists them all")
+        if kinds[key] == "list":
+            if key in lists:
+                raise AslError(f"{prog}: {name} is given twice; give all its values after one {name}")
+            lists.add(key)
         if not equals:
             value = _value(words, kinds[key], prog, name)
         out.append(f"--{key.replace('_', '-')}={value}")
@@ -124,6 +139,7 @@ def _one_line(message: str, options: Iterable[str]) -> str:
     """jsonargparse's message, on one line, with our spelling of the option."""
     message = re.sub(r"\s+", " ", message).strip()
     message = re.sub(r'Parser key "([\w.]+)": ', lambda m: f"--{m[1].replace('_', '-')}: ", message)
+    message = _NO_UNION.sub(lambda m: f"give {_KINDS.get(m[1], m[1])}, not {m[2]}", message)
     found = re.match(r"the following arguments are required: (.*)", message)
     if found:
         message = "required and not given: " + ", ".join(

@@ -42,6 +42,10 @@ def sentencepiece(
     lengths = [len(pieces.encode(line)) for line in lines if line]
     print(f"{out}: {len(pieces)} pieces and {len(words)} words of {len(lengths)} sentences; "
           f"{sum(lengths) / len(lengths):.1f} pieces a sentence, at most {max(lengths)}")  # fmt: skip
+    empty = [number for number, line in enumerate(lines, start=1) if line.strip() and not pieces.normalise(line).strip()]
+    if empty:
+        print(f"warning: {len(empty)} sentences have nothing left when they are normalised, and training refuses them: "
+              f"{text}, lines {', '.join(map(str, empty[:5]))}{', ...' if len(empty) > 5 else ''}")  # fmt: skip
     if len(pieces) < vocab_size:
         print(f"the text has no more than {len(pieces)} pieces; {vocab_size} were allowed")
     if reserved:

@@ -37,6 +37,11 @@ _LATER = {
 }  # fmt: skip
 
 
+def task_of(decode: PathLike) -> Optional[str]:
+    """Name of the task whose network was decoded; None where decode.json does not say."""
+    return _read_if_there(Path(decode) / "decode.json").get("task")
+
+
 def describe(decode: PathLike, data: PathLike, split: str) -> Dict[str, Any]:
     """What is known of a decode folder: from its ``decode.json``, its experiment, and the corpus report.
 

@@ -13,7 +13,7 @@ from asl.scoring.choices import Case, Choices, Cleanup, CleanupOf, Missing, Repe
 from asl.scoring.errs import errs, recogs, wer_summary
 from asl.scoring.intervals import REPLICATIONS
 from asl.scoring.refs import Utterance, load
-from asl.scoring.result import clips_hash, describe, finite, pack
+from asl.scoring.result import clips_hash, describe, finite, pack, task_of
 from asl.scoring.score_bleu import print_bleu, score_bleu
 from asl.scoring.translation import read_blacklist
 
@@ -25,7 +25,7 @@ def score(
     decode: str,
     data: str = "data",
     split: str = "val",
-    metric: Metric = "topk",
+    metric: Optional[Metric] = None,
     costs: wer.Costs = "kaldi",
     cleanup: Cleanup = "none",
     cleanup_of: CleanupOf = "hypotheses",
@@ -53,6 +53,7 @@ def score(
         split: train, val or test.
         metric: topk for isolated signs (top-1, 5, 10 per instance and per class), wer for sentences of glosses, bleu
             for translations (sacreBLEU's BLEU-1 to 4 and chrF, ROUGE-L, and what shows that they are no constant).
+            Default: bleu for what a TranslateTask says, as decode.json tells, else topk.
         costs: of aligning words: kaldi counts every error 1; sclite 4 for a substitution, 3 for the others.
         cleanup: none; phoenix2014, the owner's rules on each word by itself; phoenix2014-sentence, also those
             about neighbours. This and the next two are for the metric wer.
@@ -72,6 +73,10 @@ def score(
     Raises:
         AslError: a file is absent or cut short, an id is unknown or stands twice, or it is another split.
     """
+    translated = task_of(decode) == "TranslateTask"
+    if translated and metric == "topk":
+        raise AslError(f"{decode} holds translations, and --metric topk is for isolated signs; give --metric bleu")
+    metric = metric or ("bleu" if translated else "topk")
     if metric == "bleu":
         return _score_bleu(
             decode, data, split, Choices(cleanup, cleanup_of, repeats, missing=missing, costs=costs),

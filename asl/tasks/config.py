@@ -23,7 +23,7 @@ from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namesp
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
-from asl.tasks.config_errors import check_yaml, explain
+from asl.tasks.config_errors import check_yaml, explain, is_override, misspelt
 from asl.tasks.run_data import is_test
 
 
@@ -199,10 +199,31 @@ def parse(argv: Iterable[str]) -> Namespace:
     try:
         config = parser.parse_args(words)
     except ArgumentError as e:
-        raise AslError(explain(parser, str(e))) from None
+        told = explain(parser, str(e))
+        if told.startswith(("unknown option", "config: Parser key")):  # no more than jsonargparse tells
+            told = _misspelt_when_refused(parser, words) or told
+        raise AslError(told) from None
+    wrong = misspelt(config, words)
+    if wrong:
+        raise AslError(wrong)
     TrainerConfig(**config.trainer.as_dict())  # its own checks, before anything is built
     _refuse_test(config)
     return config
+
+
+def _misspelt_when_refused(parser: ArgumentParser, words: List[str]) -> Optional[str]:
+    """As ``misspelt``, of words that jsonargparse refused; None where something else is wrong, or may be."""
+    if any(".class_path" in word for word in words):  # they change which keys there are
+        return None
+    plain, skip = [], False
+    for word in words:
+        if not skip and not is_override(word):
+            plain.append(word)
+        skip = not skip and is_override(word) and "=" not in word
+    try:
+        return misspelt(parser.parse_args(plain), words)
+    except (ArgumentError, AslError):
+        return None
 
 
 def _refuse_test(config: Namespace) -> None:

@@ -6,9 +6,9 @@ jsonargparse finds every mistake but tells it in a nested message of a dozen lin
 import importlib
 import re
 from pathlib import Path
-from typing import Iterable, List
+from typing import Iterable, List, Optional
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from asl.common.errors import AslError, did_you_mean
 from asl.common.files import PathLike
@@ -77,6 +77,34 @@ def explain(parser: ArgumentParser, message: str) -> str:
         base = match.group(1)
         return f"config: a {base} is chosen by 'class_path: NAME', its arguments stand in 'init_args:'"
     return f"config: {text}"
+
+
+def is_override(word: str) -> bool:
+    """Whether a word of the command line is a dotted option, such as --task.init_args.decoder.layers."""
+    return word.startswith("--") and "." in word.partition("=")[0]
+
+
+def misspelt(config: Namespace, words: Iterable[str]) -> Optional[str]:
+    """What is wrong with the first dotted option that is no key of ``config``; None: all are.
+
+    jsonargparse takes abbreviated keys of nested dataclasses for the keys, whatever it is told.
+    """
+    for word in words:
+        if not is_override(word):
+            continue
+        option, node = word.partition("=")[0], config
+        parts = option[2:].rstrip("+").split(".")
+        for place, part in enumerate(parts):
+            if not isinstance(node, Namespace):  # a leaf, or a dictionary of the user's own keys
+                break
+            if part not in node and "init_args" in node and part in node.init_args:  # its short form
+                node = node.init_args
+            if part not in node:
+                group = ".".join(["--" + parts[0], *parts[1:place], ""])
+                near = did_you_mean(part, node.__dict__).replace("'", f"'{group}", 1)
+                return f"unknown option {option}{near}; {group[2:-1]} has no key '{part}'"
+            node = node[part]
+    return None
 
 
 def argument_keys(class_path: str) -> List[str]:

@@ -125,8 +125,8 @@ def decode(
     refuse_foreign_options(networks.method, locals())
     for name, value in (("rescore", rescore), ("tuned", tuned), ("mbr", mbr)):
         if value and networks.method != "graph" and (name, networks.method) != ("tuned", "attention"):
-            raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use "
-                           "--method graph")
+            other = "--method graph (asl tune) or attention (asl tune attention)" if name == "tuned" else "--method graph"
+            raise AslError(f"--{name} {value}: method {networks.method} searches no graph; leave it out, or use {other}")
     exps, shifts, spelling = networks.exps, networks.shifts, networks.spelling
     way: searches.Method
     if networks.method == "softmax":
@@ -138,7 +138,7 @@ def decode(
         way = searches.Beam(spelling, size, min(10, size) if nbest is None else nbest)
     elif networks.method in ATTENTION:
         told = AttentionSetting(nbest, beam_size, length_penalty, ctc_weight, max_length, no_repeat, lm, lm_scale)
-        told = told if tuned is None else with_tuned(told, tuned)
+        told = told if tuned is None else with_tuned(told, tuned, exps)
         way = (Attention if networks.method == "attention" else AttentionRescoring)(told, networks, device)
     else:
         given = searches.GraphSetting(

@@ -168,11 +168,14 @@ class TranslateTask(SignTask):
             "acc": ((log_probs.argmax(dim=-1) == targets).sum(), n),
         }
         if encoded.ctc_log_probs is not None:
-            metrics["ctc"] = (self._ctc(encoded, batch).sum(), n)
+            ctc = self._ctc(encoded, batch)
+            fits = ctc > 0  # exactly 0 where there are fewer frames than CTC needs: that says nothing of the network
+            metrics["ctc"] = (ctc.sum(), (batch["token_lengths"].to(ctc.device)[fits] + 1).sum())
         return metrics
 
     def finished_metrics(self, averages: Dict[str, float]) -> Dict[str, float]:
-        return {**averages, "ppl": math.exp(min(averages.get("loss", math.nan), 700.0))}
+        known = {name: value for name, value in averages.items() if name != "ctc" or not math.isnan(value)}
+        return {**known, "ppl": math.exp(min(averages.get("loss", math.nan), 700.0))}
 
     def log_probs(self, batch: Batch) -> Tuple[Tensor, Tensor]:
         """The CTC head's log-probabilities ``(batch, frames', vocab_size)`` and their lengths.

@@ -151,8 +151,8 @@ def _table(points: Sequence[Point]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_tuned(given: AttentionSetting, folder: PathLike) -> AttentionSetting:
-    """What was said stands; what was not is what ``asl tune attention`` found best.
+def with_tuned(given: AttentionSetting, folder: PathLike, exps: Sequence[str]) -> AttentionSetting:
+    """What was said stands; what was not is what ``asl tune attention`` found best. Says so where it was for others.
 
     Raises:
         AslError: best.json is not there, not whole, or of ``asl tune``.
@@ -162,6 +162,9 @@ def with_tuned(given: AttentionSetting, folder: PathLike) -> AttentionSetting:
     whole = isinstance(best, dict) and best.get("method") == "attention"
     if not whole or not all(isinstance(best.get(name), (int, float)) for name in AXES):
         raise AslError(f"{path} is not of asl tune attention, or not whole; run asl tune attention --out {folder}")
+    system = network_facts(exps)["system"]
+    if best.get("system", system) != system:
+        print(f"warning: {path} was found with {best['system']}, and {system} is decoded; asl tune attention for that")
     tuned = {name: best.get(name) for name in ("length_penalty", "ctc_weight", "beam_size", "max_length", "no_repeat")}
     if best["lm_scale"] > 0:
         tuned.update(lm=best.get("lm"), lm_scale=best["lm_scale"])

@@ -17,6 +17,7 @@ def example(
     dry_run: bool = False,
     files: List[str] = [],
     rate: float = 1.0,
+    share: Optional[float] = None,
 ):
     """Do it.
 
@@ -58,6 +59,8 @@ def test_a_flag_takes_a_value_too():
         (["a", "b", "-some-count", "3"], "no option '-some-count'; did you mean '--some-count'?"),
         (["a", "b", "--some-count", "three"], "--some-count: "),
         (["a", "b", "--some-count", "3", "--method", "beem"], "--method: "),
+        (["a", "b", "--some-count", "3", "--share", "x"], "--share: give a number, not x"),
+        (["a", "b", "--some-count", "3", "--files", "1", "--files", "2"], "--files is given twice; give all its values after one"),
         (["a", "b"], "required and not given: --some-count"),
         (["a", "--some-count", "3"], "required and not given: rest"),
         (["a", "b", "--some-count"], "--some-count needs a value"),

@@ -74,6 +74,9 @@ def test_a_mistake_in_yaml_is_named_with_its_nearest_neighbour(project, old, new
         (["--task.init_args.smothing", "3"], ["ToyTask", "'smothing'", "'smoothing'"]),
         (["--task.init_args.encoder.init_args.dimm", "3"], ["ToyEncoder", "'dimm'", "'dim'"]),
         (["--data.pipeline.layot", "x"], ["Pipeline", "'layot'", "'layout'"]),
+        # jsonargparse takes the beginning of a nested dataclass's key for the key
+        (["--task.init_args.optimizer.weight", "3"], ["--task.init_args.optimizer.weight", "'--task.init_args.optimizer.weight_decay'"]),
+        (["--task.init_args.optimizer.warmup=3"], ["--task.init_args.optimizer.warmup;", "has no key 'warmup'"]),
         (["--task.init_args.encoder", "ConvTransformr"], ["'ConvTransformr'", "'ConvTransformer'"]),
         (["--seed", "x"], ["seed", "int", "'x'"]),
         (["stray"], ["'stray'"]),

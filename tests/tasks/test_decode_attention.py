@@ -14,6 +14,7 @@ from asl.common.jsonl import read_jsonl, write_jsonl
 from asl.corpora.manifests import Clip, write_manifests
 from asl.data.importing import import_landmarks
 from asl.lang.sentencepiece import read_pieces
+from asl.scoring.score import score
 from asl.tasks.attention import LM_SCALE, AttentionSetting, beam_options, refuse_foreign_options
 from asl.tasks.decode import decode
 from asl.tasks.networks import open_networks
@@ -205,6 +206,15 @@ def test_what_is_tuned_is_the_best_of_all_and_decodes_as_it_was_measured(project
     assert options["beam_size"] == 3, "as wide as it was tuned with"
     assert options["length_penalty"] == 0.7 and options["ctc_weight"] == best["ctc_weight"]
     assert options.get("lm_scale", 0.0) == best["lm_scale"]
+    assert "was found with" not in capsys.readouterr().out
+    shutil.copytree("exp/a", "exp/another")
+    decode("exp/another", out="other", tuned="tuned")
+    assert "best.json was found with a, and another is decoded" in capsys.readouterr().out
+    with pytest.raises(AslError, match=r"--tuned tuned: method attention-rescoring .*or attention \(asl tune attention\)"):
+        decode("exp/a", method="attention-rescoring", out="other", tuned="tuned")
+    with pytest.raises(AslError, match="point holds translations, and --metric topk is for isolated signs; give --metric bleu"):
+        score("point", metric="topk")
+    assert score("point")["metrics"]["bleu"]["value"] > 0
     with pytest.raises(AslError, match="--lm-scales without a language model"):
         tune_attention("exp/a", lm_scales=[0.1])
     with pytest.raises(AslError, match="--split test: what is chosen on test"):

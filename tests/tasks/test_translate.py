@@ -77,7 +77,8 @@ def test_the_loss_is_cross_entropy_and_ctc_for_each_token():
         assert float(found[name]) == pytest.approx(float(value) / n, rel=1e-5), name
     sums = made.validation_metrics(b)
     assert {k: float(s) for k, (s, _) in sums.items()} == pytest.approx({"loss": float(nll), "acc": right, "ctc": float(ctc)})
-    assert {count for _, count in sums.values()} == {n}
+    assert {int(count) for _, count in sums.values()} == {n}
+    assert sorted(made.finished_metrics({"ctc": math.nan, "loss": 2.0})) == ["loss", "ppl"]
     assert made.finished_metrics({"loss": 2.0})["ppl"] == pytest.approx(math.exp(2))
     assert torch.equal(made.log_probs(b)[0], made.encode(b).ctc_log_probs)
 
@@ -90,6 +91,19 @@ def test_shares_of_a_batch_weighed_by_their_tokens_are_the_batch():
     for name, value in made.training_loss(b).items():
         shared = sum(made.loss_weight(part) / total * made.training_loss(part)[name] for part in parts)
         assert float(shared) == pytest.approx(float(value), rel=1e-4), name
+
+
+def test_a_clip_that_is_too_short_for_ctc_says_nothing_of_it():
+    """Its loss is 0 by definition: counted, it would make the network look better than it is."""
+    made, b = task(), batch()
+    whole = made.validation_metrics(b)["ctc"]
+    short = {**b, "feature_lengths": b["feature_lengths"].clone()}
+    short["feature_lengths"][0] = 4  # two outputs for four tokens
+    total, count = made.validation_metrics(short)["ctc"]
+    tokens = int(b["token_lengths"][0]) + 1
+    assert int(count) == int(whole[1]) - tokens > 0
+    kept = rows(b, [1, 2])
+    assert float(total) == pytest.approx(float(made.validation_metrics(kept)["ctc"][0]), rel=1e-4)
 
 
 def test_without_ctc_there_is_no_head():
