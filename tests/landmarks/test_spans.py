@@ -119,58 +119,57 @@ def test_decoding_is_given_up_with_the_generator(video):
     assert not any(thread.name.startswith("decoding") for thread in threading.enumerate())
 
 
-def test_decoding_goes_ahead_of_the_estimator_and_no_further_than_it_may(video, monkeypatch):
+@pytest.fixture
+def through(monkeypatch):
+    """``through(change)``: the frames of a video are from now on what ``change(frames)`` yields."""
+    opened = module.open_video
+
+    def put(change):
+        @contextlib.contextmanager
+        def changed(path, fps):
+            with opened(path, fps) as video:
+                read = video.frames
+                video.frames = lambda wanted: change(read(wanted))
+                yield video
+
+        monkeypatch.setattr(module, "open_video", changed)
+
+    return put
+
+
+def test_decoding_goes_ahead_of_the_estimator_and_no_further_than_it_may(video, through):
     """What is decoded while the estimator is busy is bounded: frames are large, and videos long."""
-    seen, ahead, number = [], [], {"decoded": 0}
-    frames = module.open_video
+    decoded, seen, ahead = [], [], []
 
-    @contextlib.contextmanager
-    def counting(path, fps):
-        with frames(path, fps) as opened:
-            read = opened.frames
-
-            def counted(wanted):
-                for frame in read(wanted):
-                    number["decoded"] += 1
-                    yield frame
-
-            opened.frames = counted
-            yield opened
+    def counted(frames):
+        for frame in frames:
+            decoded.append(frame.index)
+            yield frame
 
     class Slow(CountingTracker):
         def __call__(self, image):
             time.sleep(0.01)
             seen.append(made.number_of(image))
-            ahead.append(number["decoded"] - len(seen))
+            ahead.append(len(decoded) - len(seen))
             return super().__call__(image)
 
     estimator = Counter()
     estimator.new_tracker = lambda: Slow(estimator)
     estimator.open = 1
-    monkeypatch.setattr(module, "open_video", counting)
+    through(counted)
     done = run(video, ("a",), estimator=estimator)
     assert seen == list(range(40)) == pictures(done["a"])
     assert max(ahead) == module._AHEAD
 
 
-def test_errors_of_the_decoder_come_after_the_frames_before_them(video, monkeypatch):
-    frames = module.open_video
+def test_errors_of_the_decoder_come_after_the_frames_before_them(video, through):
+    def broken(frames):
+        for frame in frames:
+            if frame.index == 20:
+                raise AslError("frame 20 cannot be converted")
+            yield frame
 
-    @contextlib.contextmanager
-    def breaking(path, fps):
-        with frames(path, fps) as opened:
-            read = opened.frames
-
-            def broken(wanted):
-                for frame in read(wanted):
-                    if frame.index == 20:
-                        raise AslError("frame 20 cannot be converted")
-                    yield frame
-
-            opened.frames = broken
-            yield opened
-
-    monkeypatch.setattr(module, "open_video", breaking)
+    through(broken)
     estimator = Counter()
     clips = extract_spans(video, [Span("early", 0, 0.6), Span("late", 0.7, 1.6)], estimator)
     assert pictures(next(clips)) == list(range(15))
