@@ -123,7 +123,7 @@ class HolisticTracker:
     def __call__(self, image: np.ndarray) -> Found:
         """Landmarks of the next frame, ``(height, width, 3)`` uint8 RGB, upright."""
         assert not self._closed, "the tracker is closed"
-        if self._graph is None or self._loud:
+        if self._loud:
             with self._estimator.messages.kept():
                 self._graph = self._graph or self._estimator.fresh_graph()
                 results = self._graph.process(image)
