@@ -123,6 +123,7 @@ for step in range(60):
     x = torch.randn(80, 2, generator=generator)
     book.update(x[rank::2])
 torch.save(book.state_dict(), f"{out}/{rank}.pt")
+dist.destroy_process_group()  # its threads end before the process does, which they else bring down now and then
 """
 
 
