@@ -12,6 +12,16 @@ from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from asl.common.errors import AslError, did_you_mean
 
+# what jsonargparse says of a value that is none of the types of an Optional
+_NO_UNION = re.compile(
+    r"Does not validate against any of the Union subtypes Subtypes: \[(?:<class ')?([\w.\[\]]+)(?:'>)?, "
+    r"<class 'NoneType'>\] Errors: .* Given value: (.*)"
+)
+_KINDS = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "typing.List[float]": "numbers",
+    "typing.List[int]": "whole numbers",
+}  # fmt: skip
+
 
 def call(function: Callable, argv: Sequence[str], prog: str, positional: Sequence[str] = ()) -> Any:
     """Parse ``argv`` for ``function``, call it and return what it returns.
@@ -38,17 +48,6 @@ def check_nj(nj: int) -> None:
     """Refuse an --nj that is no number of processes."""
     if nj < 1:
         raise AslError(f"--nj {nj}: give the number of processes, 1 or more")
-
-
-# what jsonargparse says of a value that is none of the types of an Optional
-_NO_UNION = re.compile(
-    r"Does not validate against any of the Union subtypes Subtypes: \[(?:<class ')?([\w.\[\]]+)(?:'>)?, "
-    r"<class 'NoneType'>\] Errors: .* Given value: (.*)"
-)
-_KINDS = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "typing.List[float]": "numbers",
-    "typing.List[int]": "whole numbers",
-}  # fmt: skip
 
 
 def _parser(function: Callable, prog: str, positional: Sequence[str]):

@@ -106,7 +106,7 @@ def read_pose(path: Path, layout: Optional[str]) -> PoseFile:
     try:
         data = path.read_bytes()
         pose = Pose.read(data)
-        announced = _announced_frames(data)
+        announced = _announced_frames(data) if round(pose.header.version, 3) == 0.1 else None
     except Exception as error:  # of many kinds: struct, index, value and unicode errors of a foreign parser
         raise AslError(f"{path}: cut short or not a .pose file ({error}); copy or make it again") from error
     header, body = pose.header, pose.body
@@ -149,18 +149,17 @@ def read_pose(path: Path, layout: Optional[str]) -> PoseFile:
     return PoseFile(array, target.name, float(body.fps), int(width), int(height), world, notes)
 
 
-def _announced_frames(data: bytes) -> Optional[int]:
-    """How many frames the body of a version 0.1 file says it has, modulo 65,536; None of other versions.
+def _announced_frames(data: bytes) -> int:
+    """How many frames the body of a version 0.1 file says it has, modulo 65,536.
 
-    pose-format does not look at it: there it goes by the bytes that are left, and so reads a file that was cut short
-    to its end, coordinates for confidences.
+    pose-format does not look at it: it goes by the bytes that are left, and so reads a file that was cut short to its
+    end, coordinates for confidences.
     """
     from pose_format.pose_header import PoseHeader
     from pose_format.utils.reader import BufferReader, ConstStructs
 
     reader = BufferReader(data)
-    if round(PoseHeader.read(reader).version, 3) != 0.1:
-        return None
+    PoseHeader.read(reader)
     return reader.unpack(ConstStructs.double_ushort)[1]
 
 

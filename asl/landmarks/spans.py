@@ -176,7 +176,8 @@ def extract_spans(
             raise AslError(f"{path}: clip {span.id} goes from {begin} s to {end} s; its end has to be after its start")
     with open_video(path, fps) as video:
         clips = [_Clip(span, video.info, rate) for span in spans]
-        with _decoding(video, [_Window(span, video.info, rate) for span in spans]) as frames:
+        windows = [_Window(span, video.info, rate) for span in spans]
+        with _decoding(video, sorted(windows, key=lambda window: window.last)) as frames:
             yield from _run(frames, video.info, clips, estimator, rate, new_frame)
 
 
@@ -184,11 +185,13 @@ def extract_spans(
 def _decoding(video: Video, windows: List[_Window]) -> Iterator[Iterator[Frame]]:
     """The frames of a video, decoded by a thread that has ended when the block does.
 
-    By ``windows``, which are the thread's own, it knows which pictures are needed.
+    By ``windows``, which are the thread's own and in the order of their ends, it knows which pictures are needed.
     """
 
     def needed(time: float) -> bool:
-        return any([window.takes(time) for window in windows])  # a list: each has to be asked
+        while windows and windows[0].last <= time:  # a long video has hundreds: those that are over are not asked
+            windows.pop(0)
+        return any([window.takes(time) for window in windows])  # a list: each of the others has to be
 
     frames = video.frames(needed)
     with ThreadPoolExecutor(1, "decoding") as decoder:

@@ -39,10 +39,11 @@ def sentencepiece(
     words, reserved = words_of(lines, pieces)
     write_pieces(out, pieces, words)
     print(pieces.describe())
-    lengths = [len(pieces.encode(line)) for line in lines if line]
+    encoded = [len(pieces.encode(line)) for line in lines]
+    lengths = [length for length, line in zip(encoded, lines) if line]
     print(f"{out}: {len(pieces)} pieces and {len(words)} words of {len(lengths)} sentences; "
           f"{sum(lengths) / len(lengths):.1f} pieces a sentence, at most {max(lengths)}")  # fmt: skip
-    empty = [number for number, line in enumerate(lines, start=1) if line.strip() and not pieces.normalise(line).strip()]
+    empty = [number for number, (length, line) in enumerate(zip(encoded, lines), start=1) if line and not length]
     if empty:
         print(f"warning: {len(empty)} sentences have nothing left when they are normalised, and training refuses them: "
               f"{text}, lines {', '.join(map(str, empty[:5]))}{', ...' if len(empty) > 5 else ''}")  # fmt: skip

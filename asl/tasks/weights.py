@@ -94,7 +94,7 @@ def load_weights(
             f"the weights in {source} do not fit this network: {problems}. Use the configuration "
             "they were trained with, or name what may differ with --init-allow PREFIX"
         )
-    taken = [n for n in own if n in weights and own[n].shape == weights[n].shape]
+    taken = {n for n in own if n in weights and own[n].shape == weights[n].shape}
     kept = [n for n in everything if n not in taken]
     module.load_state_dict({n: everything[n] if n in kept else weights[n] for n in everything}, strict=True)
     return kept

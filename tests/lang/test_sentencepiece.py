@@ -71,6 +71,15 @@ def test_the_command_writes_a_lang_folder_that_a_graph_can_be_made_of(tmp_path, 
     assert options == {"case": "fold", "punctuation": "drop", "unicode": "NFC", "type": model}
 
 
+def test_sentences_of_which_nothing_is_left_are_told_before_training_refuses_them(tmp_path, capsys):
+    text = tmp_path / "train.txt"
+    text.write_text("the sun shines over the north\n...\nit rains in the south and snows\n?!\n")
+    words = ["lang", "sentencepiece", "--text", str(text), "--vocab-size", "60", "--out", str(tmp_path / "lang")]
+    assert main([*words, "--punctuation", "drop"]) == 0
+    assert "warning: 2 sentences have nothing left when they are normalised" in capsys.readouterr().out
+    assert main(words) == 0 and "nothing left" not in capsys.readouterr().out
+
+
 def test_a_number_sign_is_a_piece_of_its_own_as_graphs_have_names_like_it(tmp_path, capsys):
     assert make(tmp_path) == 0
     lang = read_lang(tmp_path / "lang")
